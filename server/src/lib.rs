@@ -1,0 +1,1 @@
+//! The annals server and command line, as a library that the binary and the tests share.

@@ -1,0 +1,1 @@
+//! An embedded store for Kubernetes-style resources.
