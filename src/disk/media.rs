@@ -1,0 +1,146 @@
+//! The bytes under the tables: a file, or whatever a test puts in its place.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use redb::StorageBackend;
+
+/// A flat, growing space of bytes that can be made durable.
+///
+/// The store owns the directory by a lock of its own, so a medium has no locks: the crash suites
+/// put a recording, faulting one here.
+pub trait Media: fmt::Debug + Send + Sync + 'static {
+    /// How many bytes there are.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the medium reports; the store then refuses writes until it is reopened.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether there are no bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Media::len`].
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Fills `out` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Media::len`]; also when the range is not wholly inside.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+
+    /// Grows with zeros, or cuts off.
+    ///
+    /// # Errors
+    ///
+    /// As [`Media::len`].
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Returns once everything written before survives a power cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`Media::len`].
+    fn sync(&self) -> io::Result<()>;
+
+    /// Replaces the bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Media::len`].
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()>;
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct FileMedia {
+    file: File,
+}
+
+impl FileMedia {
+    /// Reads and writes this file, which is open for both.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        FileMedia { file }
+    }
+}
+
+impl Media for FileMedia {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, offset)
+    }
+}
+
+/// Shows a medium to redb. The locks it asks for are granted: the directory lock is ours.
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) media: Arc<dyn Media>,
+}
+
+type Locked<T> = Result<T, redb::BackendError>;
+type Range = std::ops::Bound<u64>;
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.media.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.media.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.media.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.media.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.media.write(offset, data)
+    }
+
+    fn try_lock_range(&self, _start: Range, _end: Range) -> Locked<bool> {
+        Ok(true)
+    }
+
+    fn try_lock_shared_range(&self, _start: Range, _end: Range) -> Locked<bool> {
+        Ok(true)
+    }
+
+    fn lock_range(&self, _start: Range, _end: Range) -> Locked<()> {
+        Ok(())
+    }
+
+    fn lock_shared_range(&self, _start: Range, _end: Range) -> Locked<()> {
+        Ok(())
+    }
+
+    fn unlock_range(&self, _start: Range, _end: Range) -> Locked<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Which objects of a collection are meant: a label selector and a field selector.
+
+use super::{Header, LabelSelector};
+
+/// A field that every object has and that can be selected on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectField {
+    /// `metadata.name`
+    Name,
+    /// `metadata.namespace`
+    Namespace,
+}
+
+/// One term of a field selector: the field equals the value, or does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldTest {
+    /// The field to look at.
+    pub field: ObjectField,
+    /// Whether the values must be equal, or must differ.
+    pub equals: bool,
+    /// The value to compare with.
+    pub value: String,
+}
+
+/// A choice among the objects of a collection. The default chooses all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// All of these label requirements hold.
+    pub labels: LabelSelector,
+    /// And all of these field tests.
+    pub fields: Vec<FieldTest>,
+}
+
+impl Filter {
+    /// Whether everything matches.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether an object with this header is chosen. Says nothing about whether it is live.
+    #[must_use]
+    pub fn matches(&self, header: &Header) -> bool {
+        let fields = self.fields.iter().all(|test| {
+            let value = match test.field {
+                ObjectField::Name => header.key.name(),
+                ObjectField::Namespace => header.key.namespace(),
+            };
+            (value == test.value) == test.equals
+        });
+        fields && self.labels.matches(|key| header.label(key))
+    }
+
+    /// The only name that can match, if the filter pins one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|test| test.equals && test.field == ObjectField::Name)
+            .map(|test| test.value.as_str())
+    }
+}

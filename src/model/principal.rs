@@ -1,0 +1,31 @@
+//! Who is asking.
+
+/// The author of a write, as it is kept in the log.
+///
+/// The library does not judge it: the doors authenticate callers and hand the name down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Principal {
+    name: String,
+}
+
+impl Principal {
+    /// A caller of this name. The name is cut to 253 bytes.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let mut name = name.into();
+        if name.len() > super::NAME_BYTES_MAX {
+            let end = (0..=super::NAME_BYTES_MAX)
+                .rev()
+                .find(|&at| name.is_char_boundary(at))
+                .unwrap_or(0);
+            name.truncate(end);
+        }
+        Principal { name }
+    }
+
+    /// The name, empty for an embedder that does not care.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,101 @@
+//! The directory of a store: who owns it, and the file in it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::Error;
+
+/// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
+/// however it ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
+    Error::Open {
+        path: path.display().to_string(),
+        reason: format!("{what}: {cause}"),
+    }
+}
+
+/// Takes the directory and opens the file of the tables, creating both if they are missing.
+pub(super) fn open(directory: &Path) -> Result<(Lock, File), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|cause| failed(directory, "cannot create the directory", &cause))?;
+    let lock = take_lock(directory)?;
+    let path = directory.join("store.redb");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|cause| failed(&path, "cannot open the file", &cause))?;
+    // The name of a new file must survive a power cut as its contents do.
+    File::open(directory)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|cause| failed(directory, "cannot sync the directory", &cause))?;
+    Ok((lock, file))
+}
+
+fn take_lock(directory: &Path) -> Result<Lock, Error> {
+    let path = directory.join("lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|cause| failed(&path, "cannot open the lock file", &cause))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // Only for the message: an unreadable id is shown as unknown.
+            let _ = file.read_to_string(&mut owner);
+            let owner = if owner.trim().is_empty() {
+                "unknown"
+            } else {
+                owner.trim()
+            };
+            return Err(Error::Open {
+                path: directory.display().to_string(),
+                reason: format!(
+                    "it is in use by process {owner}, and this is process {}; stop the other one, \
+                     or give this one another directory",
+                    std::process::id()
+                ),
+            });
+        }
+        Err(TryLockError::Error(cause)) => return Err(failed(&path, "cannot lock", &cause)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
+        .map_err(|cause| failed(&path, "cannot write the process id", &cause))?;
+    Ok(Lock { _file: file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_told_who_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path()).unwrap();
+        let error = open(folder.path()).unwrap_err().to_string();
+        let own = std::process::id().to_string();
+        assert_eq!(error.matches(&own).count(), 2, "{error}");
+        drop(first);
+        assert!(open(folder.path()).is_ok());
+        assert!(std::fs::exists(folder.path().join("store.redb")).unwrap());
+    }
+}

@@ -1,0 +1,273 @@
+//! The engine: one writer thread, any number of readers and watchers, one follower that feeds
+//! the index.
+//!
+//! A [`Store`] is a handle; the threads live as long as its last clone, or until
+//! [`Store::close`]. Each road has its own file: `write`, `read`, `search` with `follow` behind
+//! it; watching is `feed`.
+
+mod directory;
+mod read;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::disk::{Disk, FileMedia, Media, Settings, Tables};
+use crate::feed::{Hub, RingLimits, Watch};
+use crate::model::{Collection, Epoch, Filter, Revision, Version};
+use crate::sync::Mutex;
+use crate::{Error, Options};
+
+pub use crate::disk::Report;
+pub use read::{List, Page, Snapshot};
+pub use write::Write;
+
+/// A store of objects with their whole history. Cheap to clone; all clones are the same store.
+///
+/// Writes are durable when they return. See the crate's page for an example.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<Engine>,
+}
+
+/// What the roads share.
+struct Engine {
+    disk: Arc<dyn Disk>,
+    hub: Arc<Hub>,
+    writer: write::Queue,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    object_bytes_max: usize,
+    /// Held for as long as the store is open.
+    _lock: Option<directory::Lock>,
+}
+
+/// How large a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// The newest version.
+    pub version: Version,
+    /// How many revisions the log holds.
+    pub revisions: u64,
+    /// How many objects are live.
+    pub objects: u64,
+    /// How many deleted keys the trash holds.
+    pub trash: u64,
+    /// The size of the tables in bytes, the index not counted.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens the store in this directory, which is created if it is missing.
+    ///
+    /// The directory belongs to one process at a time. The search index is opened, and if need be
+    /// rebuilt, in the background: a broken index never keeps the store from opening.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when the directory cannot be used or another process has it;
+    /// [`Error::Corrupt`] when it holds damage or another format.
+    pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        let directory = directory.as_ref();
+        let (lock, file) = directory::open(directory)?;
+        let media = Arc::new(FileMedia::new(file));
+        let index = options.index.then(|| directory.join("index"));
+        Store::start(media, options, Some(lock), index.as_deref())
+    }
+
+    /// Opens a store on a medium of the caller's, without a search index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`].
+    #[doc(hidden)]
+    pub fn open_on(media: Arc<dyn Media>, options: Options) -> Result<Self, Error> {
+        Store::start(media, options, None, None)
+    }
+
+    fn start(
+        media: Arc<dyn Media>,
+        options: Options,
+        lock: Option<directory::Lock>,
+        index: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let settings = Settings {
+            cache_bytes: options.cache_bytes,
+            new_epoch: random_epoch()?,
+        };
+        let disk: Arc<dyn Disk> = Arc::new(Tables::open(media, settings)?);
+        let head = disk.view()?.head()?;
+        let limits = RingLimits {
+            revisions: options.ring_revisions,
+            bytes: options.ring_bytes,
+        };
+        let hub = Arc::new(Hub::new(head, limits));
+        let (writer, writing) = write::start(Arc::clone(&disk), Arc::clone(&hub), options.clock);
+        let threads = vec![writing];
+        Ok(Store {
+            engine: Arc::new(Engine {
+                disk,
+                hub,
+                writer,
+                threads: Mutex::new(threads),
+                object_bytes_max: options.object_bytes_max,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Creates, updates or deletes one object. The answer is the revision as it was committed; it
+    /// is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::VersionConflict`],
+    /// [`Error::UidConflict`] when the state is not what the write demands: nothing has changed.
+    /// [`Error::Invalid`], [`Error::TooLarge`] for a write that breaks a rule.
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`] as they say.
+    pub fn write(&self, write: Write) -> Result<Revision, Error> {
+        let mut revisions = self.write_batch(vec![write])?;
+        revisions.pop().ok_or(Error::Closed)
+    }
+
+    /// Commits several writes together: all or none, at consecutive versions, visible at once.
+    ///
+    /// A later write of the batch sees the earlier ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write`], for the first write that fails. [`Error::TooLarge`] for more than
+    /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes.
+    pub fn write_batch(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
+        let prepared = write::prepare(writes, self.engine.object_bytes_max)?;
+        self.engine.writer.submit(prepared)
+    }
+
+    /// The state of the store at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, Error> {
+        let version = self.engine.disk.view()?.head()?;
+        Ok(Snapshot::new(Arc::clone(&self.engine.disk), version))
+    }
+
+    /// The state of the store at this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Future`] for a version that has not been written; otherwise as
+    /// [`Store::snapshot`].
+    pub fn snapshot_at(&self, version: Version) -> Result<Snapshot, Error> {
+        self.check_written(version)?;
+        Ok(Snapshot::new(Arc::clone(&self.engine.disk), version))
+    }
+
+    fn check_written(&self, requested: Version) -> Result<(), Error> {
+        let current = self.engine.disk.view()?.head()?;
+        if requested > current {
+            return Err(Error::Future { requested, current });
+        }
+        Ok(())
+    }
+
+    /// Watches a collection: every change after this version that the filter lets through.
+    ///
+    /// To begin with the state of now, list a [`Snapshot`] and watch from its version.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Future`] for a version that has not been written.
+    pub fn watch(
+        &self,
+        collection: Collection,
+        filter: Filter,
+        after: Version,
+    ) -> Result<Watch, Error> {
+        self.check_written(after)?;
+        let (hub, disk) = (Arc::clone(&self.engine.hub), Arc::clone(&self.engine.disk));
+        Ok(Watch::new(hub, disk, collection, filter, after))
+    }
+
+    /// The identity of this line of history.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.engine.disk.epoch()
+    }
+
+    /// How large the store is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::snapshot`].
+    pub fn stats(&self) -> Result<Stats, Error> {
+        let view = self.engine.disk.view()?;
+        let counts = view.counts()?;
+        Ok(Stats {
+            version: view.head()?,
+            revisions: counts.revisions,
+            objects: counts.live,
+            trash: counts.trash,
+            bytes: self.engine.disk.size()?,
+        })
+    }
+
+    /// Reads everything and proves that it is whole: versions without a gap, links that hold, and
+    /// current state and trash that follow from the log.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when something cannot even be read; what can be read and is wrong is in
+    /// the report.
+    pub fn check(&self) -> Result<Report, Error> {
+        crate::disk::check(&*self.engine.disk.view()?)
+    }
+
+    /// Why writes are refused at the moment, if they are.
+    #[must_use]
+    pub fn write_failure(&self) -> Option<String> {
+        self.engine.writer.failure()
+    }
+
+    /// Ends the threads of the store after the writes that are already queued. Watches end, and
+    /// later writes answer [`Error::Closed`]; reads still work. The directory is free once the
+    /// last clone is gone.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+}
+
+impl Engine {
+    fn close(&self) {
+        self.writer.close();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for (at, thread) in threads.into_iter().enumerate() {
+            // A panic in a thread was reported when it happened; there is nothing to add here.
+            let _ = thread.join();
+            if at == 0 {
+                // The writer has ended: nothing more will be published.
+                self.hub.close();
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.engine.disk.epoch())
+    }
+}
+
+fn random_epoch() -> Result<Epoch, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|cause| Error::unavailable(format!("no random numbers: {cause}")))?;
+    Ok(Epoch(bytes))
+}

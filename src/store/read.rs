@@ -1,0 +1,328 @@
+//! Reading: one road for now and for any version in the past.
+//!
+//! The shelves say what is newest; from there the links of the headers lead back to what was the
+//! newest at the snapshot's version. For the newest version the walk has no steps.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::Error;
+use crate::disk::{Disk, Shelf, View};
+use crate::model::{Collection, Filter, Header, Key, Revision, Version};
+use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
+
+/// The state of the store at one version. Everything read from it is true at that version.
+///
+/// It is a number, not a transaction: keeping it costs nothing, and reads from it stay exact
+/// while the store is written to.
+#[derive(Clone)]
+pub struct Snapshot {
+    disk: Arc<dyn Disk>,
+    version: Version,
+}
+
+/// What to list.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct List {
+    collection: Collection,
+    filter: Filter,
+    limit: usize,
+    after: Option<Key>,
+}
+
+impl List {
+    /// Everything of a collection, in pages of at most
+    /// [`PAGE_ENTRIES_MAX`](crate::PAGE_ENTRIES_MAX).
+    pub fn new(collection: Collection) -> Self {
+        List {
+            collection,
+            filter: Filter::default(),
+            limit: PAGE_ENTRIES_MAX,
+            after: None,
+        }
+    }
+
+    /// Only the objects that this filter chooses.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// At most this many entries in a page. Zero, and anything above
+    /// [`PAGE_ENTRIES_MAX`](crate::PAGE_ENTRIES_MAX), means the maximum.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = if limit == 0 {
+            PAGE_ENTRIES_MAX
+        } else {
+            limit.min(PAGE_ENTRIES_MAX)
+        };
+        self
+    }
+
+    /// Only the keys behind this one: the `next` of the page before.
+    pub fn after(mut self, key: Option<Key>) -> Self {
+        self.after = key;
+        self
+    }
+}
+
+/// A part of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<Next> {
+    /// The version at which the answer is true.
+    pub version: Version,
+    /// The entries. A page may hold fewer than asked for when their bodies are large.
+    pub items: Vec<Revision>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<Next>,
+}
+
+impl Snapshot {
+    pub(super) fn new(disk: Arc<dyn Disk>, version: Version) -> Self {
+        Snapshot { disk, version }
+    }
+
+    /// The version of this state.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// An object, if it is live in this state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
+    pub fn get(&self, key: &Key) -> Result<Option<Revision>, Error> {
+        let view = self.disk.view()?;
+        match self.newest(&*view, key)? {
+            Some(header) if header.is_live() => Ok(Some(body_of(&*view, header.version)?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// The newest revision of a key in this state, a delete marker included.
+    fn newest(&self, view: &dyn View, key: &Key) -> Result<Option<Header>, Error> {
+        let newest = match view.header_of(Shelf::Live, key)? {
+            Some(header) => Some(header),
+            None => view.header_of(Shelf::Trash, key)?,
+        };
+        newest.map_or(Ok(None), |header| back_to(view, header, self.version))
+    }
+
+    /// A page of the live objects of a collection, in key order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::get`].
+    pub fn list(&self, list: &List) -> Result<Page<Key>, Error> {
+        self.page(list, true)
+    }
+
+    /// A page of the revisions of a key, newest first, over deletions and re-creations. `before`
+    /// is the `next` of the page before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when the key was never written; otherwise as [`Snapshot::get`].
+    pub fn history(
+        &self,
+        key: &Key,
+        limit: usize,
+        before: Option<Version>,
+    ) -> Result<Page<Version>, Error> {
+        let view = self.disk.view()?;
+        let limit = if limit == 0 {
+            PAGE_ENTRIES_MAX
+        } else {
+            limit.min(PAGE_ENTRIES_MAX)
+        };
+        let newest = self.newest(&*view, key)?;
+        let newest = newest.ok_or_else(|| Error::NotFound { key: key.clone() })?;
+        let start = before.map_or(newest.version, |before| before);
+        let mut at = back_to(&*view, newest, start)?.map(|header| header.version);
+        let mut page = Page {
+            version: self.version,
+            items: Vec::new(),
+            next: None,
+        };
+        let mut bytes = 0;
+        while let Some(version) = at {
+            if page.items.len() == limit || bytes >= PAGE_BYTES_MAX {
+                page.next = Some(version);
+                break;
+            }
+            let revision = body_of(&*view, version)?;
+            bytes += revision.body().len();
+            at = revision.header().previous;
+            page.items.push(revision);
+        }
+        Ok(page)
+    }
+
+    /// A page of the delete markers of a collection: the keys that were live once and are not in
+    /// this state. Each holds the object's last body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::get`].
+    pub fn trash(&self, list: &List) -> Result<Page<Key>, Error> {
+        self.page(list, false)
+    }
+
+    /// A page of the keys that are live in this state, or of those that are not.
+    fn page(&self, list: &List, live: bool) -> Result<Page<Key>, Error> {
+        let view = self.disk.view()?;
+        // A key on the trash shelf was live in this state only if something was written since.
+        let both = !live || self.version < view.head()?;
+        let mut walk = ShelfWalk::new(&*view, list, both);
+        let mut page = Page {
+            version: self.version,
+            items: Vec::new(),
+            next: None,
+        };
+        let mut bytes = 0;
+        while let Some(newest) = walk.next()? {
+            let Some(header) = back_to(&*view, newest, self.version)? else {
+                continue;
+            };
+            if header.is_live() != live || !list.filter.matches(&header) {
+                continue;
+            }
+            if page.items.len() == list.limit || bytes >= PAGE_BYTES_MAX {
+                page.next = page.items.last().map(|last: &Revision| last.key().clone());
+                break;
+            }
+            let revision = body_of(&*view, header.version)?;
+            bytes += revision.body().len();
+            page.items.push(revision);
+        }
+        Ok(page)
+    }
+}
+
+fn body_of(view: &dyn View, version: Version) -> Result<Revision, Error> {
+    let missing = || Error::corrupt(format!("revision {version} is missing from the log"));
+    view.revision(version)?.ok_or_else(missing)
+}
+
+/// The newest revision of a key that is not newer than `version`, by a logarithmic number of
+/// steps along the links; `None` if the key had none yet.
+pub(super) fn back_to(
+    view: &dyn View,
+    newest: Header,
+    version: Version,
+) -> Result<Option<Header>, Error> {
+    let mut header = newest;
+    while header.version > version {
+        let Some(previous) = header.previous else {
+            return Ok(None);
+        };
+        // The far link is taken whenever it does not lead past the answer.
+        let step = if header.jump > version {
+            header.jump
+        } else {
+            previous
+        };
+        let missing = || Error::corrupt(format!("revision {step} is missing from the log"));
+        header = view.header(step)?.ok_or_else(missing)?;
+    }
+    Ok(Some(header))
+}
+
+/// The shelves of a collection, merged in key order, read in steps.
+struct ShelfWalk<'a> {
+    view: &'a dyn View,
+    prefix: &'a str,
+    name: Option<Key>,
+    live: Lane,
+    trash: Lane,
+}
+
+/// How far one shelf was read.
+struct Lane {
+    shelf: Shelf,
+    headers: std::vec::IntoIter<Header>,
+    after: Option<Key>,
+    done: bool,
+}
+
+/// How many headers one step reads from a shelf.
+const STEP: usize = 64;
+
+impl<'a> ShelfWalk<'a> {
+    /// A walk over the live shelf, or over both.
+    fn new(view: &'a dyn View, list: &'a List, both: bool) -> Self {
+        let prefix = list.collection.prefix();
+        let in_one_namespace = prefix.bytes().filter(|&byte| byte == 0).count() == 3;
+        // A name within one namespace is one key, or none if no object can have it: no scan.
+        let name = list.filter.name().filter(|_| in_one_namespace);
+        let key = name.map(|name| Key::decode(&format!("{prefix}{name}")));
+        let nothing = matches!(key, Some(Err(_)));
+        let lane = |shelf, wanted: bool| Lane {
+            shelf,
+            headers: Vec::new().into_iter(),
+            after: list.after.clone(),
+            done: nothing || !wanted,
+        };
+        let (live, trash) = (lane(Shelf::Live, true), lane(Shelf::Trash, both));
+        ShelfWalk {
+            view,
+            prefix,
+            name: key.and_then(Result::ok),
+            live,
+            trash,
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Header>, Error> {
+        self.live.fill(self.view, self.prefix, self.name.as_ref())?;
+        self.trash
+            .fill(self.view, self.prefix, self.name.as_ref())?;
+        let from_live = match (self.live.first(), self.trash.first()) {
+            (Some(live), Some(trash)) => live < trash,
+            (live, _) => live.is_some(),
+        };
+        let lane = if from_live {
+            &mut self.live
+        } else {
+            &mut self.trash
+        };
+        Ok(lane.headers.next())
+    }
+}
+
+impl Lane {
+    fn first(&self) -> Option<&Key> {
+        self.headers.as_slice().first().map(|header| &header.key)
+    }
+
+    /// Reads the next step if what was read is used up.
+    fn fill(&mut self, view: &dyn View, prefix: &str, name: Option<&Key>) -> Result<(), Error> {
+        if self.done || self.first().is_some() {
+            return Ok(());
+        }
+        let mut headers = Vec::new();
+        if let Some(key) = name {
+            self.done = true;
+            if self.after.as_ref().is_none_or(|after| after < key) {
+                headers.extend(view.header_of(self.shelf, key)?);
+            }
+        } else {
+            view.scan(self.shelf, prefix, self.after.as_ref(), &mut |header| {
+                headers.push(header);
+                let full = headers.len() == STEP;
+                Ok(if full {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            })?;
+            self.done = headers.len() < STEP;
+            self.after = headers.last().map(|header| header.key.clone());
+        }
+        self.headers = headers.into_iter();
+        Ok(())
+    }
+}
