@@ -117,7 +117,11 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.media.sync()
+        if cfg!(feature = "canary") {
+            Ok(())
+        } else {
+            self.media.sync()
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

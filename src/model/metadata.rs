@@ -56,7 +56,10 @@ impl Metadata {
         if body.iter().find(|b| !b.is_ascii_whitespace()) != Some(&b'{') {
             return Err(Error::invalid("body", "must be a JSON object".to_owned()));
         }
-        let top: Top<'_> = serde_json::from_slice(body)
+        // Strings that are skipped over are not looked into: the text is checked as a whole.
+        let text = std::str::from_utf8(body)
+            .map_err(|cause| Error::invalid("body", format!("is not UTF-8: {cause}")))?;
+        let top: Top<'_> = serde_json::from_str(text)
             .map_err(|cause| Error::invalid("body", format!("is not a valid object: {cause}")))?;
         let Some(fields) = top.metadata else {
             return Ok(Metadata::default());
