@@ -353,6 +353,7 @@ impl Generation {
     /// Lets merges end and writes the version down. What waits is forgotten: the log has it.
     pub(crate) fn close(mut self) -> Result<()> {
         self.writers.close()?;
+        self.shards.values().try_for_each(Shard::sync)?;
         if self.newest == self.version && self.stamped < self.version {
             let version = self.version;
             self.stamp(version)?;

@@ -386,14 +386,11 @@ fn find(ground: &Ground, head: u64) -> Result<Generation> {
         }
     }
     let clean = clean.and_then(|sealed| manifest::read::<Clean>(&sealed));
-    let verify = match clean.filter(|clean| clean.generation == manifest.generation) {
-        Some(clean) if clean.files != disk.files(&path)? => {
-            return Err(Error::damaged("files changed while it was closed"));
-        }
-        Some(_) => false,
-        None => true,
-    };
-    let generation = Generation::open(ground.clone(), &manifest, verify)?;
+    let unchanged = clean.is_some_and(|clean| {
+        clean.generation == manifest.generation
+            && disk.files(&path).is_ok_and(|files| files == clean.files)
+    });
+    let generation = Generation::open(ground.clone(), &manifest, !unchanged)?;
     if generation.newest() > head {
         let newest = generation.newest();
         return Err(Error::damaged(format!(

@@ -3,7 +3,8 @@
 //! ```text
 //! manifest     the current generation, and a version it was complete at. Replaced at the end of
 //!              a rebuild (this is the swap) and now and then while nothing is indexed
-//! clean        written by a clean close, removed by the next open: every file with its length
+//! clean        written by a clean close, removed by the next open: every file with its length.
+//!              Without it, or if a length differs, every checksum is verified
 //! gen-N/S/     shard S of generation N, a tantivy index
 //! ```
 //!

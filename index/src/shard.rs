@@ -87,6 +87,11 @@ impl Shard {
         Ok(self.reader.reload()?)
     }
 
+    /// Makes the names of all files durable, those tantivy only tidied up included.
+    pub(crate) fn sync(&self) -> Result<()> {
+        Ok(self.index.directory().sync_directory()?)
+    }
+
     pub(crate) fn searcher(&self) -> Searcher {
         self.reader.searcher()
     }
