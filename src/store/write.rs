@@ -196,11 +196,12 @@ impl Queue {
     }
 }
 
-/// Starts the writer thread.
+/// Starts the writer thread. No revision gets a time before `last_time`, that of the newest one.
 pub(super) fn start(
     disk: Arc<dyn Disk>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
+    last_time: Timestamp,
 ) -> (Queue, JoinHandle<()>) {
     let (sender, receiver) = bounded(QUEUE_JOBS_MAX);
     let failure = Arc::new(Mutex::new(None));
@@ -213,7 +214,7 @@ pub(super) fn start(
         hub,
         clock,
         failure,
-        last_time: Timestamp(0),
+        last_time,
     };
     let thread = std::thread::Builder::new()
         .name("annals-writer".to_owned())
@@ -327,6 +328,7 @@ impl Writer {
                 Some(previous) => view.header(previous)?.filter(Header::is_live).map(Arc::new),
                 None => None,
             };
+            self.last_time = self.last_time.max(revision.header().time);
             changes.push(Change { revision, before });
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
