@@ -345,6 +345,26 @@ fn answer_all(answers: impl Iterator<Item = Sender<Result<Vec<Revision>, Error>>
     }
 }
 
+/// Whether a key that is not live is what a create demands: nothing has version zero, and no uid.
+fn check_absent(write: &Write) -> Result<(), Error> {
+    let key = || write.key.clone();
+    if let Some(expected) = &write.if_uid {
+        return Err(Error::UidConflict {
+            key: key(),
+            expected: expected.clone(),
+            actual: String::new(),
+        });
+    }
+    match write.if_version {
+        Some(expected) if expected != Version::ZERO => Err(Error::VersionConflict {
+            key: key(),
+            expected,
+            actual: Version::ZERO,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The first job and what else waits, up to the limits of a commit.
 fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
     let size = |job: &Job| {
@@ -411,6 +431,9 @@ impl Stage {
 
     /// Forgets the changes from here on, as if their batch had not been tried.
     fn take_back(&mut self, start: usize) {
+        if self.changes.len() == start {
+            return;
+        }
         self.changes.truncate(start);
         self.touched.clear();
         for change in &self.changes {
@@ -518,7 +541,7 @@ impl Stage {
         let key = || write.key.clone();
         let Some(live) = live else {
             return match write.change {
-                Intent::Create(_) => Ok(()),
+                Intent::Create(_) => check_absent(write),
                 Intent::Update(_) | Intent::Delete => Err(Error::NotFound { key: key() }),
             };
         };
