@@ -39,7 +39,7 @@ pub enum Error {
         key: Key,
         /// The uid demanded.
         expected: String,
-        /// The uid it has.
+        /// The uid it has; empty when it is not live.
         actual: String,
     },
     /// An argument breaks a rule.

@@ -21,6 +21,7 @@
 //! How it fails: an I/O error makes every later call on the same handle fail until
 //! [`Disk::reopen`] has opened the file anew (P1). Damage is [`Error::Corrupt`], never a panic.
 
+mod birth;
 mod check;
 mod media;
 mod record;

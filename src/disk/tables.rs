@@ -13,6 +13,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
+use super::birth::discard_unfinished;
 use super::media::{Backend, Media};
 use super::record::{
     decode_header, decode_record, decode_record_header, encode_header, encode_record,
@@ -81,6 +82,7 @@ impl Tables {
 }
 
 fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<(Database, Epoch), Error> {
+    discard_unfinished(&**media).map_err(Error::unavailable)?;
     let backend = Backend {
         media: Arc::clone(media),
     };

@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 
 use crate::disk::{Disk, FileMedia, Media, Settings, Tables};
 use crate::feed::{Hub, RingLimits, Watch};
-use crate::model::{Collection, Epoch, Filter, Revision, Version};
+use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
 use crate::sync::Mutex;
 use crate::{Error, Options};
 
@@ -96,13 +96,23 @@ impl Store {
             new_epoch: random_epoch()?,
         };
         let disk: Arc<dyn Disk> = Arc::new(Tables::open(media, settings)?);
-        let head = disk.view()?.head()?;
+        let view = disk.view()?;
+        let head = view.head()?;
+        let last_time = view
+            .header(head)?
+            .map_or_else(Timestamp::default, |newest| newest.time);
+        drop(view);
         let limits = RingLimits {
             revisions: options.ring_revisions,
             bytes: options.ring_bytes,
         };
         let hub = Arc::new(Hub::new(head, limits));
-        let (writer, writing) = write::start(Arc::clone(&disk), Arc::clone(&hub), options.clock);
+        let (writer, writing) = write::start(
+            Arc::clone(&disk),
+            Arc::clone(&hub),
+            options.clock,
+            last_time,
+        );
         let threads = vec![writing];
         Ok(Store {
             engine: Arc::new(Engine {

@@ -196,11 +196,12 @@ impl Queue {
     }
 }
 
-/// Starts the writer thread.
+/// Starts the writer thread. No revision gets a time before `last_time`, that of the newest one.
 pub(super) fn start(
     disk: Arc<dyn Disk>,
     hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
+    last_time: Timestamp,
 ) -> (Queue, JoinHandle<()>) {
     let (sender, receiver) = bounded(QUEUE_JOBS_MAX);
     let failure = Arc::new(Mutex::new(None));
@@ -213,7 +214,7 @@ pub(super) fn start(
         hub,
         clock,
         failure,
-        last_time: Timestamp(0),
+        last_time,
     };
     let thread = std::thread::Builder::new()
         .name("annals-writer".to_owned())
@@ -327,6 +328,7 @@ impl Writer {
                 Some(previous) => view.header(previous)?.filter(Header::is_live).map(Arc::new),
                 None => None,
             };
+            self.last_time = self.last_time.max(revision.header().time);
             changes.push(Change { revision, before });
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
@@ -340,6 +342,26 @@ impl Writer {
 fn answer_all(answers: impl Iterator<Item = Sender<Result<Vec<Revision>, Error>>>, error: &Error) {
     for answer in answers {
         drop(answer.send(Err(error.clone())));
+    }
+}
+
+/// Whether a key that is not live is what a create demands: nothing has version zero, and no uid.
+fn check_absent(write: &Write) -> Result<(), Error> {
+    let key = || write.key.clone();
+    if let Some(expected) = &write.if_uid {
+        return Err(Error::UidConflict {
+            key: key(),
+            expected: expected.clone(),
+            actual: String::new(),
+        });
+    }
+    match write.if_version {
+        Some(expected) if expected != Version::ZERO => Err(Error::VersionConflict {
+            key: key(),
+            expected,
+            actual: Version::ZERO,
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -409,6 +431,9 @@ impl Stage {
 
     /// Forgets the changes from here on, as if their batch had not been tried.
     fn take_back(&mut self, start: usize) {
+        if self.changes.len() == start {
+            return;
+        }
         self.changes.truncate(start);
         self.touched.clear();
         for change in &self.changes {
@@ -516,7 +541,7 @@ impl Stage {
         let key = || write.key.clone();
         let Some(live) = live else {
             return match write.change {
-                Intent::Create(_) => Ok(()),
+                Intent::Create(_) => check_absent(write),
                 Intent::Update(_) | Intent::Delete => Err(Error::NotFound { key: key() }),
             };
         };

@@ -1,0 +1,8 @@
+//! The integration tests of the library, one binary: each file says which bug it would catch.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod disk;
+mod faults;
+mod random;
