@@ -43,6 +43,7 @@
 //! | `model` | values: [`Key`], [`Version`], [`Revision`], [`Filter`], [`Event`], [`Kind`] | everybody |
 //! | `disk` | the tables, their codecs, the check; the only place that knows redb | `store`, `feed` |
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
+//! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
 //! | `store` | [`Store`]: write, read, watch, search, and the follower that feeds the index | you |
 
 mod clock;
@@ -51,6 +52,7 @@ mod error;
 mod feed;
 mod model;
 mod options;
+pub mod search;
 mod store;
 mod sync;
 

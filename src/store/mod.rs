@@ -6,7 +6,10 @@
 //! it; watching is `feed`.
 
 mod directory;
+mod document;
+mod follow;
 mod read;
+mod search;
 mod write;
 
 use std::path::Path;
@@ -36,6 +39,7 @@ struct Engine {
     disk: Arc<dyn Disk>,
     hub: Arc<Hub>,
     writer: write::Queue,
+    index: Option<follow::Follower>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     object_bytes_max: usize,
     /// Held for as long as the store is open.
@@ -113,12 +117,19 @@ impl Store {
             options.clock,
             last_time,
         );
-        let threads = vec![writing];
+        let mut threads = vec![writing];
+        let index = index.map(|folder| {
+            let (disk, hub) = (Arc::clone(&disk), Arc::clone(&hub));
+            let (follower, following) = follow::start(disk, hub, folder, options.kinds);
+            threads.push(following);
+            follower
+        });
         Ok(Store {
             engine: Arc::new(Engine {
                 disk,
                 hub,
                 writer,
+                index,
                 threads: Mutex::new(threads),
                 object_bytes_max: options.object_bytes_max,
                 _lock: lock,
@@ -251,6 +262,9 @@ impl Store {
 impl Engine {
     fn close(&self) {
         self.writer.close();
+        if let Some(follower) = &self.index {
+            follower.close();
+        }
         let threads = std::mem::take(&mut *self.threads.lock());
         for (at, thread) in threads.into_iter().enumerate() {
             // A panic in a thread was reported when it happened; there is nothing to add here.
