@@ -55,7 +55,10 @@ pub(super) fn whole(value: &Value, output: Output) -> Result<String, Failure> {
 
 /// A value as YAML that ends with a line end.
 pub(super) fn yaml(value: &Value) -> Result<String, String> {
-    let mut text = serde_saphyr::to_string(value).map_err(|why| why.to_string())?;
+    // Long text stays on one line, so that a diff shows the change and not where lines break.
+    let flat = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let mut text =
+        serde_saphyr::to_string_with_options(value, flat).map_err(|why| why.to_string())?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -133,7 +136,8 @@ mod tests {
 
     #[test]
     fn yaml_round_trips() {
-        let value = json!({"b": {"z": 1, "a": [1, "2", null, true, "yes", "", "a: b", "x\ny\n"]}, "a": {}, "l": []});
+        let long = "word ".repeat(100);
+        let value = json!({"b": {"z": 1, "a": [1, "2", null, true, "yes", "", "a: b", "x\ny\n", "-", "0x1", "1e3", "~", long, " a ", "#", "\u{1b}", "é\u{85}"]}, "a": {}, "l": []});
         let text = yaml(&value).unwrap();
         let back: Value = serde_saphyr::from_str(&text).unwrap();
         assert_eq!(back, value, "{text}");

@@ -1,5 +1,6 @@
 //! `annals serve`: first start, listener, first screen, drain.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -96,14 +97,15 @@ fn log(filter: &str) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(filter).map_err(|why| wrong(why.to_string()))?;
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     logger.try_init().map_err(|why| wrong(why.to_string()))
 }
 
 fn first_screen(prepared: &Prepared, listen: SocketAddr, dir: &DataDir) -> String {
     let kubeconfig = prepared.kubeconfig.display();
     let token = if prepared.new_token {
-        " (new; older copies no longer work)"
+        " (with a new token)"
     } else {
         ""
     };

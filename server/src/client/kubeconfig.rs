@@ -153,6 +153,15 @@ impl Kubeconfig {
         serde_saphyr::from_str(text).map_err(|error| error.to_string())
     }
 
+    /// The text of a file, each value on the line of its name.
+    ///
+    /// # Errors
+    /// When a value cannot be written as YAML.
+    pub fn render(&self) -> Result<String, String> {
+        let flat = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+        serde_saphyr::to_string_with_options(self, flat).map_err(|error| error.to_string())
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors

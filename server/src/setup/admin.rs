@@ -135,5 +135,5 @@ fn render(url: &str, authority: &Authority, user: User) -> Result<String, Error>
         }],
         current_context: name(),
     };
-    serde_saphyr::to_string(&config).map_err(Error::tls("write the kubeconfig"))
+    config.render().map_err(Error::tls("write the kubeconfig"))
 }

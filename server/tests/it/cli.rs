@@ -138,7 +138,7 @@ fn read(objects: &BTreeMap<String, Value>, path: &str, query: &str, wants_table:
         };
         return axum::Json(whole).into_response();
     }
-    if path.split('/').count() % 2 == 0 {
+    if path.split('/').count().is_multiple_of(2) {
         return refuse(StatusCode::NOT_FOUND, "NotFound", "things \"x\" not found");
     }
     // Two objects on a page, whatever the client asks for.
