@@ -12,6 +12,9 @@ pub struct Limits {
     pub handshake_time_max: Duration,
     /// Time to send the head of an HTTP/1.1 request, and so the time a connection may lie idle.
     pub header_time_max: Duration,
+    /// Time an HTTP/2 connection may lie idle after a request. Its first request has as long as
+    /// a head of HTTP/1.1.
+    pub idle_time_max: Duration,
     /// Size of the head of a request.
     pub header_bytes_max: u32,
     /// Header fields of an HTTP/1.1 request.
@@ -40,6 +43,7 @@ impl Default for Limits {
             connections_max: 10_000,
             handshake_time_max: Duration::from_secs(10),
             header_time_max: Duration::from_secs(10),
+            idle_time_max: Duration::from_secs(300),
             header_bytes_max: 16 * 1024,
             header_fields_max: 100,
             streams_max: 250,

@@ -10,6 +10,7 @@
 //! one request. Absent on purpose: plain HTTP, basic authentication, who may do what (that is
 //! the application's), and time-outs of the handlers themselves.
 
+mod activity;
 mod body;
 mod door;
 mod gate;

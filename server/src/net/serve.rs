@@ -27,6 +27,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::activity::{Activity, Answer};
 use super::stall::Stall;
 use super::tls::H2;
 use super::{Identity, Limits, Peer, Shutdown};
@@ -151,32 +152,68 @@ async fn speak(
         identity: shown.and_then(|der| Identity::of_certificate(der)),
     };
     let app = TowerToHyperService::new(site.app.clone());
+    let activity = Activity::new();
+    let noted = activity.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let open = noted.open();
         request.extensions_mut().insert(peer.clone());
-        app.call(request.map(Body::new))
+        let answer = app.call(request.map(Body::new));
+        async move {
+            answer
+                .await
+                .map(|answer| answer.map(|body| Answer::new(body, open)))
+        }
     });
     let io = TokioIo::new(Stall::new(stream, site.limits.write_stall_max));
     if is_h2 {
         let connection = http2_with(&site.limits).serve_connection(io, service);
-        until_shutdown(connection, http2::Connection::graceful_shutdown, site).await
+        until_told(
+            connection,
+            http2::Connection::graceful_shutdown,
+            site,
+            &activity,
+        )
+        .await
     } else {
         let connection = http1_with(&site.limits).serve_connection(io, service);
-        until_shutdown(connection, http1::Connection::graceful_shutdown, site).await
+        until_told(
+            connection,
+            http1::Connection::graceful_shutdown,
+            site,
+            &activity,
+        )
+        .await
     }
 }
 
-/// Runs a connection. When the server stops, tells it to take no more requests, and lets those
-/// it has come to their end.
-async fn until_shutdown<C>(connection: C, stop: fn(Pin<&mut C>), site: &Site) -> C::Output
+/// Runs a connection. When it is idle or the server stops, tells it to take no more requests, and
+/// lets those it has come to their end.
+async fn until_told<C, T>(
+    connection: C,
+    stop: fn(Pin<&mut C>),
+    site: &Site,
+    activity: &Activity,
+) -> Result<(), T>
 where
-    C: Future,
+    C: Future<Output = Result<(), T>>,
 {
+    let limits = &site.limits;
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = site.shutdown.begun() => stop(connection.as_mut()),
+        () = site.shutdown.begun() => {
+            stop(connection.as_mut());
+            return connection.await;
+        }
+        () = activity.idle(limits.header_time_max, limits.idle_time_max) => {}
     }
-    connection.await
+    stop(connection.as_mut());
+    // A request may have crossed the farewell, and keeps what it opened. A client that has
+    // nothing open and does not answer the farewell loses nothing.
+    tokio::select! {
+        ended = connection => ended,
+        () = activity.idle(limits.ping_time_max, limits.ping_time_max) => Ok(()),
+    }
 }
 
 fn http1_with(limits: &Limits) -> http1::Builder {

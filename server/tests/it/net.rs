@@ -351,6 +351,8 @@ fn short() -> Limits {
     Limits {
         handshake_time_max: Duration::from_millis(100),
         header_time_max: Duration::from_millis(100),
+        idle_time_max: Duration::from_millis(100),
+        ping_time_max: Duration::from_millis(100),
         drain_time_max: Duration::from_millis(100),
         ..Limits::default()
     }
@@ -377,7 +379,48 @@ async fn slow_clients_are_cut() {
         stream.write_all(head.as_bytes()).await.unwrap();
         closes(&mut stream).await;
     }
+    // HTTP/2 that says nothing after the handshake, and HTTP/2 that says nothing any more.
+    let mut silent = dial(site.address, &site.keys, true, "localhost", "h2")
+        .await
+        .unwrap();
+    closes(&mut silent).await;
+    let mut sender = h2(&site).await;
+    assert_eq!(
+        sender
+            .send_request(with_uri("/who"))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    let idle = async {
+        while !sender.is_closed() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, idle).await.expect("the server closes");
     assert_eq!(ask(&site, true, plain("/who")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_quiet_watch_is_not_idle() {
+    let dir = DataDir::ephemeral().unwrap();
+    let (shutdown, (seen, _begun)) = (Shutdown::new(), mpsc::channel(9));
+    let app = slow_app(&shutdown, &seen);
+    let site = start_with(&dir, &[], short(), shutdown, app).await;
+    let mut sender = h2(&site).await;
+    let over_h2 = sender
+        .send_request(with_uri("/watch"))
+        .await
+        .unwrap()
+        .into_body();
+    let mut over_h1 = admin(&dir).lines(&Path::new("/watch")).await.unwrap();
+    assert_eq!(over_h1.next().await.unwrap().unwrap()["n"], 1);
+    tokio::time::sleep(4 * short().idle_time_max).await;
+    site.shutdown.begin();
+    assert_eq!(over_h1.next().await.unwrap().unwrap()["n"], 2);
+    let lines = timeout(PATIENCE, over_h2.collect()).await.unwrap().unwrap();
+    assert_eq!(lines.to_bytes(), "{\"n\":1}\n{\"n\":2}\n");
 }
 
 #[tokio::test]
