@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{self, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -17,6 +17,12 @@ use super::{ANSWER_BYTES_MAX, Error, Lines, Path, Status, Target};
 /// Time for a request and the whole of its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// How often a request is sent when the server asks for patience.
+const TRIES_MAX: u32 = 5;
+
+/// The longest pause that a server may ask for.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
 const JSON: &str = "application/json";
 
 /// A client of one server.
@@ -24,6 +30,31 @@ const JSON: &str = "application/json";
 pub struct Client {
     target: Target,
     kept: Mutex<Option<SendRequest<Full<Bytes>>>>,
+}
+
+/// What came of one try.
+enum Outcome {
+    Answer(Value),
+    /// The server refused, and may have said when to come again.
+    Refused {
+        error: Error,
+        wait: Option<Duration>,
+    },
+}
+
+/// How long to wait before the same request may succeed: only 429 promises that nothing was done.
+fn patience(response: &Response<Incoming>) -> Option<Duration> {
+    if response.status() != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let seconds = response
+        .headers()
+        .get(header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).min(PAUSE_MAX))
 }
 
 impl Client {
@@ -140,18 +171,46 @@ impl Client {
         Ok(request)
     }
 
+    /// Sends, and sends again when the server asks for patience.
     async fn json(&self, request: Request<Full<Bytes>>) -> Result<Value, Error> {
+        for _ in 1..TRIES_MAX {
+            match self.once(request.clone()).await? {
+                Outcome::Answer(value) => return Ok(value),
+                Outcome::Refused {
+                    wait: Some(wait), ..
+                } => tokio::time::sleep(wait).await,
+                Outcome::Refused { error, wait: None } => return Err(error),
+            }
+        }
+        match self.once(request).await? {
+            Outcome::Answer(value) => Ok(value),
+            Outcome::Refused { error, .. } => Err(error),
+        }
+    }
+
+    async fn once(&self, request: Request<Full<Bytes>>) -> Result<Outcome, Error> {
         let done = timeout(ANSWER_TIME_MAX, async {
             // Held until the answer is read: the connection carries one request at a time.
             let mut kept = self.kept.lock().await;
             let response = self.send(&mut kept, request).await?;
-            if !response.status().is_success() {
-                return Err(self.refusal(response).await);
+            if response.status().is_success() {
+                return self.bytes(response).await.map(Ok);
             }
-            self.bytes(response).await
+            let wait = patience(&response);
+            Ok(Err(Outcome::Refused {
+                error: self.refusal(response).await,
+                wait,
+            }))
         });
-        let bytes = done.await.map_err(|_| self.too_slow())??;
-        serde_json::from_slice(&bytes).map_err(|error| self.unusable(error.to_string()))
+        match done.await.map_err(|_| self.too_slow())?? {
+            Ok(bytes) => {
+                let value = serde_json::from_slice(&bytes);
+                value
+                    .map(Outcome::Answer)
+                    .map_err(|error| self.unusable(error.to_string()))
+            }
+            Err(refused) => Ok(refused),
+        }
     }
 
     /// Sends on the kept connection. When that one turns out to be closed before the request

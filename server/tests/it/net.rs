@@ -1,6 +1,8 @@
 //! Catches a way past the gate, a client that holds the server up or takes it down, a stop that
 //! loses requests, and a restart that the administrator's kubeconfig does not survive.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use annals_server::client::Path;
@@ -10,9 +12,9 @@ use annals_server::net::{
 };
 use annals_server::setup::DataDir;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get as on_get, post as on_post};
+use axum::routing::{any, get as on_get, post as on_post};
 use axum::{Extension, Router};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -642,6 +644,39 @@ async fn the_client_follows_a_watch_and_reads_refusals() {
             .contains("cannot reach the server at https://127.0.0.1:"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn the_client_comes_again_when_asked_to() {
+    let tries = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&tries);
+    let busy = move |uri: Uri| {
+        let tries = Arc::clone(&counted);
+        async move {
+            let nth = tries.fetch_add(1, Ordering::Relaxed) + 1;
+            match uri.path() {
+                "/twice" if nth > 2 => "{}".into_response(),
+                "/silent" => StatusCode::TOO_MANY_REQUESTS.into_response(),
+                _ => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")]).into_response(),
+            }
+        }
+    };
+    let dir = DataDir::ephemeral().unwrap();
+    let app = Router::new().route("/{*path}", any(busy));
+    let _site = start(&dir, &[], Limits::default(), app).await;
+    let client = admin(&dir);
+    for (path, code, expected) in [
+        ("/twice", None, 3),
+        ("/silent", Some(429), 1),
+        ("/always", Some(429), 5),
+    ] {
+        tries.store(0, Ordering::Relaxed);
+        let answer = client
+            .post(&Path::new(path), Some(&serde_json::json!({})))
+            .await;
+        assert_eq!(answer.err().and_then(|error| error.code()), code, "{path}");
+        assert_eq!(tries.load(Ordering::Relaxed), expected, "{path}");
+    }
 }
 
 #[tokio::test]
