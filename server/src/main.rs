@@ -1,2 +1,7 @@
-//! The `annals` binary.
-fn main() {}
+//! The `annals` binary: parse the command line, run it, leave with its exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    annals_server::cli::run()
+}

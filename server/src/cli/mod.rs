@@ -1,0 +1,23 @@
+//! The command line: one file for each command, one for what they share.
+//!
+//! Every command but `serve` and `version` talks to a server through [`crate::client`]. Results
+//! go to the standard output, everything else to the standard error, and [`Exit`] is the one
+//! list of exit codes.
+
+mod diff;
+mod exit;
+mod get;
+mod history;
+mod import;
+mod index;
+mod kind;
+mod object;
+mod print;
+mod run;
+mod search;
+mod serve;
+mod server;
+mod size;
+
+pub use exit::{Exit, Failure};
+pub use run::run;

@@ -1,0 +1,143 @@
+//! Parsing the command line and running the command it names.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use super::exit::TABLE;
+use super::{Exit, Failure, diff, get, history, import, index, print, search, serve};
+
+/// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
+#[derive(Debug, Parser)]
+#[command(name = "annals", version, after_help = TABLE, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the Kubernetes API from a data directory
+    Serve(serve::Args),
+    /// Print objects
+    Get(get::Args),
+    /// Print the revisions of an object, newest first
+    History(history::Args),
+    /// Print what changed between two revisions of an object
+    Diff(diff::Args),
+    /// Search the text of objects
+    Search(search::Args),
+    /// Look after the search index
+    #[command(subcommand)]
+    Index(index::Command),
+    /// Bring in objects from files
+    #[command(subcommand)]
+    Import(import::Command),
+    /// Print the version
+    Version,
+}
+
+/// Runs the command line of this process and returns its exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and end well.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
+            // Nobody is left to tell when this fails.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("error: {}", print::clean(&failure.message));
+            failure.exit.into()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(serve::run(args)),
+        Command::Get(args) => alone(get::run(args)),
+        Command::History(args) => alone(history::run(args)),
+        Command::Diff(args) => alone(diff::run(args)),
+        Command::Search(args) => alone(search::run(args)),
+        Command::Index(command) => alone(index::run(command)),
+        Command::Import(command) => alone(import::run(command)),
+        Command::Version => {
+            print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Runs a command that only waits for a server.
+fn alone(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    runtime(Builder::new_current_thread())?.block_on(command)
+}
+
+fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
+    let started = builder.enable_all().build();
+    started.map_err(|why| Failure::new(Exit::Failed, format!("cannot start threads: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a command line that clap cannot build, and one that is read as something else.
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn accepts_and_refuses() {
+        for (line, fits) in [
+            (
+                "serve --data-dir d --listen 127.0.0.1:0 --tls-san a --tls-san b --ephemeral",
+                true,
+            ),
+            ("serve --listen nowhere", false),
+            ("serve --cache-size 256MiB", true),
+            ("serve --cache-size many", false),
+            ("get playlists", true),
+            ("get playlists x -n ns -o yaml", true),
+            ("get playlists -A -l a=b", true),
+            ("get playlists x -A", false),
+            ("get playlists x -l a=b", false),
+            ("get playlists -n ns -A", false),
+            ("get playlists -o xml", false),
+            ("get", false),
+            ("history playlist x --limit 5", true),
+            ("history playlist x --limit 0", false),
+            ("diff playlist x --from 1 --to 2", true),
+            ("diff playlist x --from one", false),
+            (
+                "search text --type dashboard --tag a --tag b --folder f --limit 3",
+                true,
+            ),
+            ("index status", true),
+            ("index rebuild", true),
+            ("index", false),
+            ("import dashboards dir --folder f --namespace ns", true),
+            ("import dashboards dir", false),
+            ("version", true),
+            ("nonsense", false),
+        ] {
+            let words = std::iter::once("annals").chain(line.split(' '));
+            let parsed = Cli::try_parse_from(words);
+            assert_eq!(parsed.is_ok(), fits, "{line}: {:?}", parsed.err());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `annals serve`: first start, listener, first screen, drain.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use axum::Router;
+use clap::Args as Flags;
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use super::size::Size;
+use super::{Exit, Failure, print};
+use crate::net::{self, Health, Limits, Shutdown};
+use crate::setup::{DataDir, Prepared, Wish, prepare};
+
+#[derive(Debug, Flags)]
+pub(super) struct Args {
+    /// Where everything is kept; made on the first start
+    #[arg(long, env = "ANNALS_DATA_DIR", default_value = "./annals-data")]
+    data_dir: PathBuf,
+    /// The address of the HTTPS door; port 0 takes a free one
+    #[arg(long, env = "ANNALS_LISTEN", default_value = "127.0.0.1:6443", value_parser = address)]
+    listen: SocketAddr,
+    /// Another name or address of this server, for its certificate (repeat for more)
+    #[arg(
+        long = "tls-san",
+        env = "ANNALS_TLS_SAN",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    tls_sans: Vec<String>,
+    /// Keep everything in a temporary directory and remove it at the end
+    #[arg(long, env = "ANNALS_EPHEMERAL")]
+    ephemeral: bool,
+    /// Memory for pages of the store
+    #[arg(
+        long,
+        env = "ANNALS_CACHE_SIZE",
+        value_name = "SIZE",
+        default_value = "256MiB"
+    )]
+    cache_size: Size,
+    /// What to log, such as info or annals=debug
+    #[arg(
+        long,
+        env = "ANNALS_LOG",
+        value_name = "FILTER",
+        default_value = "warn"
+    )]
+    log: String,
+}
+
+pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    log(&args.log)?;
+    let dir = if args.ephemeral {
+        DataDir::ephemeral()?
+    } else {
+        DataDir::open(&args.data_dir)?
+    };
+    let (listener, listen) = net::bind(args.listen).await?;
+    let wish = Wish {
+        listen,
+        tls_sans: &args.tls_sans,
+        now: Timestamp::now(),
+    };
+    let prepared = prepare(&dir, &wish)?;
+    let shutdown = Shutdown::on_signals()
+        .map_err(|why| Failure::new(Exit::Failed, format!("cannot wait for signals: {why}")))?;
+    let app = net::door(app(&args, &shutdown), prepared.gate.clone());
+    print::out(&first_screen(&prepared, listen, &dir))?;
+    let drained = net::serve(listener, prepared.tls, app, Limits::default(), shutdown).await;
+    if drained.cut > 0 {
+        eprintln!(
+            "stopped; {} connections were still busy and were cut",
+            drained.cut
+        );
+    }
+    Ok(Exit::Done)
+}
+
+/// What is served behind the door.
+fn app(args: &Args, shutdown: &Shutdown) -> Router {
+    tracing::debug!(cache_bytes = args.cache_size.0, "serving");
+    Health::new(shutdown.clone())
+        .routes()
+        .fallback(net::not_found)
+}
+
+fn log(filter: &str) -> Result<(), Failure> {
+    let wrong = |why: String| {
+        Failure::new(
+            Exit::Usage,
+            format!("--log {filter:?}: expected a filter such as info: {why}"),
+        )
+    };
+    let filter = EnvFilter::try_new(filter).map_err(|why| wrong(why.to_string()))?;
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    logger.try_init().map_err(|why| wrong(why.to_string()))
+}
+
+fn first_screen(prepared: &Prepared, listen: SocketAddr, dir: &DataDir) -> String {
+    let kubeconfig = prepared.kubeconfig.display();
+    let token = if prepared.new_token {
+        " (with a new token)"
+    } else {
+        ""
+    };
+    format!(
+        "annals {} listens on https://{listen}\n\
+         data directory  {}\n\
+         kubeconfig      {kubeconfig}{token}\n\
+         \n\
+         Try:\n  \
+           export KUBECONFIG={}\n  \
+           kubectl get playlists\n  \
+           annals search '*'\n",
+        env!("CARGO_PKG_VERSION"),
+        dir.path().display(),
+        quote(&kubeconfig.to_string()),
+    )
+}
+
+/// `text` as one word of a shell.
+fn quote(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected IP:PORT, such as 127.0.0.1:6443".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a line of the first screen that a shell reads as something else.
+    use super::*;
+
+    #[test]
+    fn quotes_for_the_shell() {
+        assert_eq!(quote("/a/b-c.d"), "/a/b-c.d");
+        assert_eq!(quote("/a b"), "'/a b'");
+        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

@@ -1,0 +1,8 @@
+//! The integration tests of the server, as one binary: in-process servers on free ports, in
+//! temporary directories.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod cli;
+mod net;
+mod site;
