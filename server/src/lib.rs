@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`setup`] | what the first start makes: certificate authority, certificates, token, kubeconfig |
+//! | [`setup`] | what the first start makes: authority, certificates, token, kubeconfig |
 //! | [`net`] | the HTTPS door: socket limits, TLS, who is asking, health, drain |
 //! | [`client`] | the small HTTPS client of the command line |
 //! | [`cli`] | the commands, their output and their exit codes |

@@ -103,7 +103,8 @@ mod tests {
     fn shows_the_change_alone() {
         let revision = |title: &str, fields: i32| {
             json!({"action": "updated", "object": {
-                "metadata": {"name": "x", "managedFields": [fields]}, "spec": {"title": title, "size": 1},
+                "metadata": {"name": "x", "managedFields": [fields]},
+                "spec": {"title": title, "size": 1},
             }})
         };
         let old = text(&revision("old", 1)).unwrap();

@@ -96,7 +96,8 @@ mod tests {
     fn one_line_for_each_revision() {
         let revisions = [
             json!({"version": "12", "action": "deleted", "time": "T2", "author": "ann"}),
-            json!({"version": "9", "action": "created", "time": "T1", "author": null, "object": {"a": 1}}),
+            json!({"version": "9", "action": "created", "time": "T1", "author": null,
+                "object": {"a": 1}}),
         ];
         assert_eq!(
             table(&revisions),

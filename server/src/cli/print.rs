@@ -137,7 +137,9 @@ mod tests {
     #[test]
     fn yaml_round_trips() {
         let long = "word ".repeat(100);
-        let value = json!({"b": {"z": 1, "a": [1, "2", null, true, "yes", "", "a: b", "x\ny\n", "-", "0x1", "1e3", "~", long, " a ", "#", "\u{1b}", "é\u{85}"]}, "a": {}, "l": []});
+        let value = json!({"b": {"z": 1, "a": [
+            1, "2", null, true, "yes", "", "a: b", "x\ny\n",
+            "-", "0x1", "1e3", "~", long, " a ", "#", "\u{1b}", "é\u{85}"]}, "a": {}, "l": []});
         let text = yaml(&value).unwrap();
         let back: Value = serde_saphyr::from_str(&text).unwrap();
         assert_eq!(back, value, "{text}");

@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn one_line_for_each_hit() {
         let hits = [
-            json!({"resource": "dashboards", "name": "x", "title": "T", "tags": ["a", "b"], "score": 1.234}),
+            json!({"resource": "dashboards", "name": "x", "title": "T", "tags": ["a", "b"],
+                "score": 1.234}),
             json!({"resource": "folders", "name": "y", "title": "U", "folder": "f"}),
         ];
         assert_eq!(

@@ -73,7 +73,8 @@ impl Drop for DataDir {
         if self.ephemeral
             && let Err(error) = fs::remove_dir_all(&self.path)
         {
-            tracing::warn!(path = %self.path.display(), %error, "ephemeral directory is left behind");
+            let path = self.path.display();
+            tracing::warn!(%path, %error, "ephemeral directory is left behind");
         }
     }
 }

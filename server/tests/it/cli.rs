@@ -39,7 +39,8 @@ fn discovery(path: &str) -> Option<Value> {
         json!({"kind": "APIResourceList", "resources": [
             {"name": format!("{name}s"), "singularName": name, "namespaced": true, "kind": kind,
              "shortNames": [short], "verbs": ["get"]},
-            {"name": format!("{name}s/status"), "singularName": "", "namespaced": true, "kind": kind},
+            {"name": format!("{name}s/status"), "singularName": "", "namespaced": true,
+             "kind": kind},
         ]})
     };
     let group =
@@ -205,7 +206,8 @@ async fn stage() -> Stage {
     let world = Shared::default();
     for name in ["one", "three", "two"] {
         let object = json!({"apiVersion": "playlist.grafana.app/v1", "kind": "Playlist",
-            "metadata": {"name": name, "namespace": "default"}, "spec": {"title": format!("T {name}")}});
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"title": format!("T {name}")}});
         world
             .lock()
             .unwrap()
@@ -342,7 +344,8 @@ async fn history_and_diff_follow_the_revisions() {
         .run(&["diff", "playlist", "x", "--from", "9", "--to", "12"])
         .await;
     let expected = format!(
-        "--- {name}@9\n+++ {name}@12\n@@ -1,3 +1,3 @@\n kind: Playlist\n spec:\n-  title: one\n+  title: two\n"
+        "--- {name}@9\n+++ {name}@12\n@@ -1,3 +1,3 @@\n kind: Playlist\n spec:\n\
+         -  title: one\n+  title: two\n"
     );
     assert_eq!(diff.out, expected, "{}", diff.err);
     let first = stage.run(&["diff", "playlist", "x", "--to", "9"]).await;
