@@ -21,4 +21,5 @@ pub use kind::{
 pub use manifest::ManifestError;
 pub use path::{Path, PathError};
 pub use registry::{Found, Group, Kinds};
+pub(crate) use schema::is_rfc3339;
 pub use schema::{Schema, SchemaError};
