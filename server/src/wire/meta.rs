@@ -41,8 +41,15 @@ const FIELDS: [(&str, Type); 15] = [
 
 const OWNER_TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
 const OWNER_FLAGS: [&str; 2] = ["controller", "blockOwnerDeletion"];
-const MANAGER_TEXTS: [&str; 7] =
-    ["manager", "operation", "apiVersion", "time", "fieldsType", "subresource", "fieldsV1"];
+const MANAGER_TEXTS: [&str; 7] = [
+    "manager",
+    "operation",
+    "apiVersion",
+    "time",
+    "fieldsType",
+    "subresource",
+    "fieldsV1",
+];
 
 /// What is wrong with the types of an object's metadata; the object cannot be read if anything is.
 pub fn check_types(object: &Value) -> Vec<Cause> {
@@ -91,9 +98,16 @@ fn check_type(kind: Type, field: &str, value: &Value, causes: &mut Vec<Cause>) {
             }
         }
         (Type::Texts, Value::Array(list)) => {
-            let wrong = list.iter().enumerate().filter(|(_, value)| !value.is_string());
+            let wrong = list
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| !value.is_string());
             for (index, value) in wrong.take(limits::CAUSES) {
-                causes.push(Cause::wrong_type(&format!("{field}[{index}]"), value, "string"));
+                causes.push(Cause::wrong_type(
+                    &format!("{field}[{index}]"),
+                    value,
+                    "string",
+                ));
             }
         }
         (Type::Owners | Type::Managers, Value::Array(list)) => {
@@ -132,11 +146,28 @@ fn check_entry(kind: Type, field: &str, entry: &Value, causes: &mut Vec<Cause>) 
 pub fn check_values(kind: &ServedKind, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let empty = Map::new();
-    let metadata = object.get("metadata").and_then(Value::as_object).unwrap_or(&empty);
-    let text = |name: &str| metadata.get(name).and_then(Value::as_str).unwrap_or_default();
-    let map = |name: &str| metadata.get(name).and_then(Value::as_object).unwrap_or(&empty);
+    let metadata = object
+        .get("metadata")
+        .and_then(Value::as_object)
+        .unwrap_or(&empty);
+    let text = |name: &str| {
+        metadata
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let map = |name: &str| {
+        metadata
+            .get(name)
+            .and_then(Value::as_object)
+            .unwrap_or(&empty)
+    };
     let list = |name: &str| {
-        metadata.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+        metadata
+            .get(name)
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     };
     check_names(kind, text("name"), text("generateName"), &mut causes);
     if kind.is_namespaced() {
@@ -165,7 +196,11 @@ fn check_names(kind: &ServedKind, name: &str, base: &str, causes: &mut Vec<Cause
     } else {
         // The random suffix ends the name, so any character that may stand inside may end the base.
         let kept: String = base.chars().take(limits::GENERATE_NAME_BYTES).collect();
-        causes.extend(kind.name_rule.check("metadata.generateName", &format!("{kept}x")).err());
+        causes.extend(
+            kind.name_rule
+                .check("metadata.generateName", &format!("{kept}x"))
+                .err(),
+        );
     }
 }
 
@@ -226,7 +261,12 @@ fn check_owners(owners: &[Value], causes: &mut Vec<Cause>) {
     }
     for (index, owner) in owners.iter().enumerate() {
         for name in OWNER_TEXTS {
-            if owner.get(name).and_then(Value::as_str).unwrap_or_default().is_empty() {
+            if owner
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .is_empty()
+            {
                 let why = format!("{name} must not be empty");
                 let field = format!("{field}[{index}].{name}");
                 causes.push(Cause::invalid(&field, &Value::from(""), &why));
@@ -270,7 +310,9 @@ fn is_qualified_part(text: &str) -> bool {
     let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     edge(bytes.first())
         && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
 }
 
 fn place(field: &str, key: &str) -> String {
@@ -279,7 +321,9 @@ fn place(field: &str, key: &str) -> String {
 
 /// The fields of an object's metadata that metadata does not have; the first hundred of them.
 pub fn unknown_fields(object: &Value) -> Vec<String> {
-    let Some(Value::Object(metadata)) = object.get("metadata") else { return Vec::new() };
+    let Some(Value::Object(metadata)) = object.get("metadata") else {
+        return Vec::new();
+    };
     let mut unknown = Vec::new();
     for (key, value) in metadata {
         let field = place("metadata", key);
@@ -287,7 +331,9 @@ pub fn unknown_fields(object: &Value) -> Vec<String> {
             unknown.push(field);
             continue;
         };
-        let Some(known) = entry_fields(kind) else { continue };
+        let Some(known) = entry_fields(kind) else {
+            continue;
+        };
         for (index, entry) in value.as_array().into_iter().flatten().enumerate() {
             let keys = entry.as_object().into_iter().flat_map(Map::keys);
             let others = keys.filter(|key| !known.contains(&key.as_str()));
@@ -300,7 +346,9 @@ pub fn unknown_fields(object: &Value) -> Vec<String> {
 
 /// Removes what [`unknown_fields`] reports, and nulls; says whether there was anything.
 pub fn prune(object: &mut Value) -> bool {
-    let Some(Value::Object(metadata)) = object.get_mut("metadata") else { return false };
+    let Some(Value::Object(metadata)) = object.get_mut("metadata") else {
+        return false;
+    };
     let mut changed = false;
     let mut keep = |kept: bool| {
         changed |= !kept;
@@ -319,7 +367,10 @@ pub fn prune(object: &mut Value) -> bool {
 }
 
 fn field_type(name: &str) -> Option<Type> {
-    FIELDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
+    FIELDS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, kind)| *kind)
 }
 
 /// The fields of the entries of a list field.
@@ -346,8 +397,10 @@ mod tests {
         let kind = kinds.kind(plural.0, plural.1).unwrap();
         let object = json!({"metadata": metadata});
         assert_eq!(check_types(&object), []);
-        let causes: Vec<String> =
-            check_values(kind, &object).iter().map(ToString::to_string).collect();
+        let causes: Vec<String> = check_values(kind, &object)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(causes.len(), expected.len(), "{causes:?}");
         for (cause, expected) in causes.iter().zip(expected) {
             assert!(cause.starts_with(expected), "{cause} / {expected}");
@@ -365,35 +418,85 @@ mod tests {
     #[test]
     fn names_follow_the_rule_of_the_kind() {
         check(json!({"name": "aB_c"}), &[]);
-        check(json!({"name": "a/b"}), &["metadata.name: Invalid value: \"a/b\""]);
-        check(json!({"name": ""}), &["metadata.name: Required value: name or generateName"]);
+        check(
+            json!({"name": "a/b"}),
+            &["metadata.name: Invalid value: \"a/b\""],
+        );
+        check(
+            json!({"name": ""}),
+            &["metadata.name: Required value: name or generateName"],
+        );
         check(json!({"generateName": "x-"}), &[]);
         check(json!({"generateName": "a".repeat(300)}), &[]);
-        check(json!({"generateName": "x/"}), &["metadata.generateName: Invalid value"]);
-        check(json!({"namespace": "Upper"}), &["metadata.namespace: Invalid value"]);
+        check(
+            json!({"generateName": "x/"}),
+            &["metadata.generateName: Invalid value"],
+        );
+        check(
+            json!({"namespace": "Upper"}),
+            &["metadata.namespace: Invalid value"],
+        );
         let namespaces = ("", "namespaces");
         check_for(namespaces, json!({"name": "a-b"}), &[]);
-        check_for(namespaces, json!({"name": "a.b"}), &["metadata.name: Invalid value"]);
+        check_for(
+            namespaces,
+            json!({"name": "a.b"}),
+            &["metadata.name: Invalid value"],
+        );
         let inside = json!({"name": "a", "namespace": "b"});
-        check_for(namespaces, inside, &["metadata.namespace: Forbidden: not allowed"]);
+        check_for(
+            namespaces,
+            inside,
+            &["metadata.namespace: Forbidden: not allowed"],
+        );
     }
 
     #[test]
     fn labels_annotations_and_finalizers_are_checked() {
-        check(json!({"labels": {"app": "x", "a.b/c": "", "x_Y": "1.2"}}), &[]);
-        for (key, value) in [("-a", "x"), ("A.b/c", "x"), ("a/b/c", "x"), ("a", "-x"), ("/a", "")] {
-            check(json!({"labels": {key: value}}), &["metadata.labels: Invalid value"]);
+        check(
+            json!({"labels": {"app": "x", "a.b/c": "", "x_Y": "1.2"}}),
+            &[],
+        );
+        for (key, value) in [
+            ("-a", "x"),
+            ("A.b/c", "x"),
+            ("a/b/c", "x"),
+            ("a", "-x"),
+            ("/a", ""),
+        ] {
+            check(
+                json!({"labels": {key: value}}),
+                &["metadata.labels: Invalid value"],
+            );
         }
-        check(json!({"labels": {"a": "v".repeat(64)}}), &["metadata.labels: Invalid value"]);
-        check(json!({"labels": {"k".repeat(64): "v"}}), &["metadata.labels: Invalid value"]);
+        check(
+            json!({"labels": {"a": "v".repeat(64)}}),
+            &["metadata.labels: Invalid value"],
+        );
+        check(
+            json!({"labels": {"k".repeat(64): "v"}}),
+            &["metadata.labels: Invalid value"],
+        );
         let many: Map<String, Value> = (0..65).map(|i| (format!("k{i}"), json!("v"))).collect();
         check(json!({"labels": many}), &["metadata.labels: Too many: 65"]);
-        check(json!({"annotations": {"Grafana.app/folder": "any text\n"}}), &[]);
-        check(json!({"annotations": {"a b": ""}}), &["metadata.annotations: Invalid value"]);
+        check(
+            json!({"annotations": {"Grafana.app/folder": "any text\n"}}),
+            &[],
+        );
+        check(
+            json!({"annotations": {"a b": ""}}),
+            &["metadata.annotations: Invalid value"],
+        );
         let long = "x".repeat(limits::ANNOTATIONS_BYTES);
-        check(json!({"annotations": {"a": long}}), &["metadata.annotations: Too long"]);
+        check(
+            json!({"annotations": {"a": long}}),
+            &["metadata.annotations: Too long"],
+        );
         check(json!({"finalizers": ["a.b/c", "kubernetes"]}), &[]);
-        check(json!({"finalizers": ["a b"]}), &["metadata.finalizers: Invalid value"]);
+        check(
+            json!({"finalizers": ["a b"]}),
+            &["metadata.finalizers: Invalid value"],
+        );
     }
 
     #[test]
@@ -418,23 +521,41 @@ mod tests {
             (json!({"labels": {"a": 1}}), "metadata.labels.a"),
             (json!({"labels": []}), "metadata.labels"),
             (json!({"finalizers": [1]}), "metadata.finalizers[0]"),
-            (json!({"creationTimestamp": "yesterday"}), "metadata.creationTimestamp"),
-            (json!({"ownerReferences": [1]}), "metadata.ownerReferences[0]"),
-            (json!({"ownerReferences": [{"uid": 1}]}), "metadata.ownerReferences[0].uid"),
-            (json!({"managedFields": [{"fieldsV1": ""}]}), "metadata.managedFields[0].fieldsV1"),
+            (
+                json!({"creationTimestamp": "yesterday"}),
+                "metadata.creationTimestamp",
+            ),
+            (
+                json!({"ownerReferences": [1]}),
+                "metadata.ownerReferences[0]",
+            ),
+            (
+                json!({"ownerReferences": [{"uid": 1}]}),
+                "metadata.ownerReferences[0].uid",
+            ),
+            (
+                json!({"managedFields": [{"fieldsV1": ""}]}),
+                "metadata.managedFields[0].fieldsV1",
+            ),
         ] {
             let causes = check_types(&json!({"metadata": metadata}));
             assert_eq!(causes.len(), 1, "{metadata}");
             assert_eq!(causes[0].field, field);
         }
-        assert_eq!(check_types(&json!({"metadata": {"creationTimestamp": null}})), []);
+        assert_eq!(
+            check_types(&json!({"metadata": {"creationTimestamp": null}})),
+            []
+        );
     }
 
     #[test]
     fn unknown_fields_are_named_and_removed() {
         let mut object = json!({"metadata": {"name": "n", "nam": 1, "uid": null,
             "ownerReferences": [{"uid": "u", "x": 1}]}});
-        assert_eq!(unknown_fields(&object), ["metadata.nam", "metadata.ownerReferences[0].x"]);
+        assert_eq!(
+            unknown_fields(&object),
+            ["metadata.nam", "metadata.ownerReferences[0].x"]
+        );
         assert!(prune(&mut object));
         let expected = json!({"metadata": {"name": "n", "ownerReferences": [{"uid": "u"}]}});
         assert_eq!(object, expected);

@@ -23,25 +23,49 @@ pub fn apply_json(object: &mut Value, bytes: usize, patch: &[u8]) -> Result<(), 
             limits::PATCH_OPERATIONS,
         ));
     }
-    let work = operations
-        .len()
-        .saturating_mul(bytes.saturating_add(patch.len()));
-    if work > limits::PATCH_WORK_BYTES {
-        let what = "operations of a JSON patch times bytes of the object and the patch";
-        return Err(Status::too_large(what, limits::PATCH_WORK_BYTES));
-    }
-    let mut growth = 0;
+    let mut budget = Budget {
+        bytes,
+        copied: 0,
+        work: 0,
+    };
     for (index, operation) in operations.iter().enumerate() {
-        if let PatchOperation::Copy(copy) = operation {
-            growth += object.pointer(copy.from.as_str()).map_or(0, size);
-            if growth > limits::PATCH_GROWTH_BYTES {
-                let what = "bytes copied by a JSON patch";
-                return Err(Status::too_large(what, limits::PATCH_GROWTH_BYTES));
-            }
-        }
+        budget.spend(object, operation)?;
         apply_one(object, index, operation)?;
     }
     Ok(())
+}
+
+/// What a patch has used of its limits.
+struct Budget {
+    /// The object has at most about as many bytes.
+    bytes: usize,
+    copied: usize,
+    work: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, object: &Value, operation: &PatchOperation) -> Result<(), Status> {
+        self.bytes += match operation {
+            PatchOperation::Add(add) => size(&add.value),
+            PatchOperation::Replace(replace) => size(&replace.value),
+            PatchOperation::Copy(copy) => {
+                let copied = object.pointer(copy.from.as_str()).map_or(0, size);
+                self.copied += copied;
+                copied
+            }
+            _ => 0,
+        };
+        self.work = self.work.saturating_add(self.bytes);
+        if self.copied > limits::PATCH_GROWTH_BYTES {
+            let what = "bytes copied by a JSON patch";
+            return Err(Status::too_large(what, limits::PATCH_GROWTH_BYTES));
+        }
+        if self.work > limits::PATCH_WORK_BYTES {
+            let what = "operations of a JSON patch times bytes of its object";
+            return Err(Status::too_large(what, limits::PATCH_WORK_BYTES));
+        }
+        Ok(())
+    }
 }
 
 fn apply_one(object: &mut Value, index: usize, operation: &PatchOperation) -> Result<(), Status> {

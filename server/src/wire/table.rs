@@ -60,7 +60,11 @@ pub fn table<'a>(
     meta: &ListMeta,
     objects: impl IntoIterator<Item = &'a Value>,
 ) -> Value {
-    let columns = if style.headers { column_definitions(kind) } else { Vec::new() };
+    let columns = if style.headers {
+        column_definitions(kind)
+    } else {
+        Vec::new()
+    };
     let rows = objects.into_iter().map(|object| row(kind, style, object));
     json!({
         "kind": "Table",
@@ -88,12 +92,20 @@ fn column_definitions(kind: &KindVersion) -> Vec<Value> {
             "priority": column.priority,
         })
     };
-    std::iter::once(name).chain(kind.columns.iter().map(define)).collect()
+    std::iter::once(name)
+        .chain(kind.columns.iter().map(define))
+        .collect()
 }
 
 fn row(kind: &KindVersion, style: Style, object: &Value) -> Value {
-    let name = object.pointer("/metadata/name").cloned().unwrap_or_else(|| json!(""));
-    let cells = kind.columns.iter().map(|column| cell(column, object, style.now));
+    let name = object
+        .pointer("/metadata/name")
+        .cloned()
+        .unwrap_or_else(|| json!(""));
+    let cells = kind
+        .columns
+        .iter()
+        .map(|column| cell(column, object, style.now));
     let cells: Vec<Value> = std::iter::once(name).chain(cells).collect();
     match style.include {
         IncludeObject::None => json!({"cells": cells}),
@@ -106,7 +118,9 @@ fn row(kind: &KindVersion, style: Style, object: &Value) -> Value {
 
 fn cell(column: &Column, object: &Value, now: jiff::Timestamp) -> Value {
     let found = column.path.find(object);
-    let Some(first) = found.first() else { return Value::Null };
+    let Some(first) = found.first() else {
+        return Value::Null;
+    };
     match column.kind {
         ColumnType::Integer if first.is_i64() || first.is_u64() => (*first).clone(),
         ColumnType::Number if first.is_number() => (*first).clone(),
@@ -133,7 +147,9 @@ fn text(value: &Value) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > limits::CELL_BYTES {
-        let end = (0..=limits::CELL_BYTES).rev().find(|end| text.is_char_boundary(*end));
+        let end = (0..=limits::CELL_BYTES)
+            .rev()
+            .find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or(0));
         text.push_str("...");
     }
@@ -189,7 +205,9 @@ pub fn partial_object_list<'a>(
     meta: &ListMeta,
     objects: impl IntoIterator<Item = &'a Value>,
 ) -> Value {
-    let items = objects.into_iter().map(|object| partial_object(version, object));
+    let items = objects
+        .into_iter()
+        .map(|object| partial_object(version, object));
     json!({
         "kind": "PartialObjectMetadataList",
         "apiVersion": version.api_version(),
@@ -224,18 +242,28 @@ mod tests {
     fn render(group: &str, plural: &str, style: Style, object: &Value) -> Value {
         let kinds = Kinds::built_in().unwrap();
         let version = kinds.kind(group, plural).unwrap().storage();
-        let meta = ListMeta { resource_version: "7".to_owned(), ..ListMeta::default() };
+        let meta = ListMeta {
+            resource_version: "7".to_owned(),
+            ..ListMeta::default()
+        };
         table(version, style, &meta, [object])
     }
 
     #[test]
     fn a_playlist_shows_title_interval_and_the_moment_of_its_creation() {
         let table = render("playlist.grafana.app", "playlists", style(), &playlist());
-        let names: Vec<_> =
-            table["columnDefinitions"].as_array().unwrap().iter().map(|c| &c["name"]).collect();
+        let names: Vec<_> = table["columnDefinitions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| &c["name"])
+            .collect();
         assert_eq!(names, ["Name", "Title", "Interval", "Created At"]);
         assert_eq!(table["columnDefinitions"][0]["format"], "name");
-        assert_eq!(table["rows"][0]["cells"], json!(["p", "T", "5m", "2024-01-01T00:00:00Z"]));
+        assert_eq!(
+            table["rows"][0]["cells"],
+            json!(["p", "T", "5m", "2024-01-01T00:00:00Z"])
+        );
         assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
         assert_eq!(table["rows"][0]["object"]["metadata"]["name"], "p");
         assert_eq!(table["metadata"], json!({"resourceVersion": "7"}));
@@ -256,13 +284,20 @@ mod tests {
     #[test]
     fn rows_hold_as_much_as_was_asked_for() {
         let with = |include, headers| {
-            let style = Style { include, headers, ..style() };
+            let style = Style {
+                include,
+                headers,
+                ..style()
+            };
             render("playlist.grafana.app", "playlists", style, &playlist())
         };
         let none = with(IncludeObject::None, false);
         assert_eq!(none["columnDefinitions"], json!([]));
         assert_eq!(none["rows"][0].get("object"), None);
-        assert_eq!(with(IncludeObject::Object, true)["rows"][0]["object"], playlist());
+        assert_eq!(
+            with(IncludeObject::Object, true)["rows"][0]["object"],
+            playlist()
+        );
     }
 
     #[test]
@@ -287,7 +322,11 @@ mod tests {
         ] {
             assert_eq!(cell(&column(kind), &json!({"v": value}), now), expected);
         }
-        let long = cell(&column(ColumnType::String), &json!({"v": "é".repeat(5000)}), now);
+        let long = cell(
+            &column(ColumnType::String),
+            &json!({"v": "é".repeat(5000)}),
+            now,
+        );
         assert_eq!(long.as_str().unwrap().len(), limits::CELL_BYTES + 3);
     }
 
