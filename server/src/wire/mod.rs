@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod discovery;
+pub mod draft;
 pub mod json;
 pub mod meta;
 pub mod object;
