@@ -51,7 +51,10 @@ pub fn group(kinds: &Kinds, name: &str) -> Option<Value> {
 }
 
 fn group_fields(group: &Group<'_>) -> Value {
-    let version = |version: &&str| json!({"groupVersion": format!("{}/{version}", group.name), "version": version});
+    let version = |version: &&str| {
+        let group_version = format!("{}/{version}", group.name);
+        json!({"groupVersion": group_version, "version": version})
+    };
     let versions: Vec<Value> = group.versions.iter().map(version).collect();
     json!({"name": group.name, "preferredVersion": versions[0], "versions": versions})
 }

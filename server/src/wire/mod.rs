@@ -8,6 +8,7 @@ pub mod accept;
 pub mod discovery;
 pub mod draft;
 pub mod json;
+pub mod list;
 pub mod meta;
 pub mod object;
 pub mod openapi;

@@ -141,7 +141,10 @@ mod tests {
         let bytes = br#" { "spec" : {"a" : 1.50, "a\u0062":[ ]} , "metadata":{"x":"}"},
             "kind":"Old", "n":1e2 ,"s":"\"}" } "#;
         let out = rewrite(bytes, "g/v1", "K", &json!({"name": "n"})).unwrap();
-        let expected = r#"{"apiVersion":"g/v1","kind":"K","metadata":{"name":"n"},"spec":{"a" : 1.50, "a\u0062":[ ]},"n":1e2,"s":"\"}"}"#;
+        let expected = concat!(
+            r#"{"apiVersion":"g/v1","kind":"K","metadata":{"name":"n"},"#,
+            r#""spec":{"a" : 1.50, "a\u0062":[ ]},"n":1e2,"s":"\"}"}"#
+        );
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         let escaped = br#"{"meta\u0064ata":{"uid":"forged"}}"#;
         let out = rewrite(escaped, "v1", "K", &json!({})).unwrap();
@@ -157,7 +160,10 @@ mod tests {
     fn the_version_is_spliced_in() {
         check(
             r#"{"apiVersion":"g/v1","kind":"K","metadata":{"name":"n"},"spec":{}}"#,
-            r#"{"apiVersion":"g/v2","kind":"K","metadata":{"resourceVersion":"7","name":"n"},"spec":{}}"#,
+            concat!(
+                r#"{"apiVersion":"g/v2","kind":"K","#,
+                r#""metadata":{"resourceVersion":"7","name":"n"},"spec":{}}"#
+            ),
         );
         check(
             r#"{"metadata":{ "resourceVersion" : "3" , "name":"n"}, "apiVersion" : 1}"#,

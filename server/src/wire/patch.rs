@@ -12,7 +12,8 @@ use super::json;
 use super::status::Status;
 use crate::limits;
 
-/// Applies a JSON patch to an object of `bytes` bytes.
+/// Applies a JSON patch to an object of `bytes` bytes. After an error the object may be half
+/// patched and must be thrown away. The result may be larger than an object may be.
 pub fn apply_json(object: &mut Value, bytes: usize, patch: &[u8]) -> Result<(), Status> {
     let document = json::read(patch)?;
     let Patch(operations) = serde_json::from_value(document.value)

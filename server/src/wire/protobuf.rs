@@ -3,7 +3,7 @@
 //! kubectl sends `create namespace` only in this form. A body is four magic bytes and an envelope
 //! that names the kind and holds the message; it becomes the JSON value that the same client
 //! would have sent as JSON, and from there all checks are the same. Answers are always JSON, so
-//! there is no encoder. Fields that the server does not keep are passed over, as JSON nulls would be.
+//! there is no encoder. Fields that the server does not keep are passed over, as nulls would be.
 
 use std::collections::HashMap;
 
@@ -242,7 +242,8 @@ mod tests {
     fn the_bytes_of_kubectl_create_namespace_are_read() {
         // Envelope {typeMeta {"v1", "Namespace"}, raw, contentEncoding "", contentType ""} around
         // Namespace {metadata {name "demo", all else empty}, spec {}, status {}}.
-        let raw = b"\x0a\x14\x0a\x04demo\x12\x00\x1a\x00\x22\x00\x2a\x00\x32\x00\x38\x00\x42\x00\x12\x00\x1a\x00";
+        let raw = b"\x0a\x14\x0a\x04demo\x12\x00\x1a\x00\x22\x00\x2a\x00\
+                    \x32\x00\x38\x00\x42\x00\x12\x00\x1a\x00";
         let mut body = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12".to_vec();
         body.push(u8::try_from(raw.len()).unwrap());
         body.extend_from_slice(raw);

@@ -122,7 +122,8 @@ fn values_are_checked() {
         json!({"type": "integer", "format": "int32"}),
         json!(2_147_483_648_i64),
         &[
-            "spec.f: Invalid value: 2147483648: spec.f in body must be of type int32: \"2147483648\"",
+            "spec.f: Invalid value: 2147483648: spec.f in body must be of type int32: \
+             \"2147483648\"",
         ],
     );
 }
@@ -167,7 +168,8 @@ fn lists_are_checked() {
 fn maps_and_embedded_resources_are_checked() {
     let limits = json!({"type": "object", "additionalProperties": {"type": "string"}});
     check(limits.clone(), json!({"a": "b"}), &[]);
-    let wrong = "spec.f.a: Invalid value: \"integer\": spec.f.a in body must be of type string: \"integer\"";
+    let wrong = "spec.f.a: Invalid value: \"integer\": spec.f.a in body must be of type string: \
+                 \"integer\"";
     check(limits, json!({"a": 1}), &[wrong]);
     let embedded = json!({"type": "object", "x-kubernetes-embedded-resource": true,
         "x-kubernetes-preserve-unknown-fields": true});

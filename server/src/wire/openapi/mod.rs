@@ -293,12 +293,13 @@ fn operation(found: &Found<'_>, verb: Verb) -> Value {
         })
         .collect();
     let code = if verb == Verb::Create { "201" } else { "200" };
+    let content = json!({"application/json": {"schema": shown}});
     let mut operation = json!({
         "operationId": format!("{prefix}{}{scope}{}", camel(&found.api_version()), names.kind),
         "description": format!("{action} {}", names.plural),
         "tags": [found.api_version()],
         "parameters": parameters,
-        "responses": {code: {"description": "OK", "content": {"application/json": {"schema": shown}}}},
+        "responses": {code: {"description": "OK", "content": content}},
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": identity(found, &names.kind),
     });
