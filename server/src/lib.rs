@@ -4,13 +4,21 @@
 //! | --- | --- |
 //! | [`setup`] | what the first start makes: authority, certificates, token, kubeconfig |
 //! | [`net`] | the HTTPS door: socket limits, TLS, who is asking, health, drain |
+//! | [`api`] | the Kubernetes API over the store: a request and its answer |
+//! | [`kinds`] | the kinds that are served: manifests, schemas, columns |
+//! | [`wire`] | what is sent and read, as pure functions: no I/O, no HTTP types |
+//! | [`limits`] | every limit, in one table |
 //! | [`client`] | the small HTTPS client of the command line |
 //! | [`cli`] | the commands, their output and their exit codes |
 //!
-//! `cli` may use everything; `setup` uses `net` and `client::kubeconfig`; `net` and `client` know
-//! nothing of each other.
+//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `wire` uses `kinds`; `setup`
+//! uses `net` and `client::kubeconfig`; `net`, `kinds` and `client` know nothing of each other.
 
+pub mod api;
 pub mod cli;
 pub mod client;
+pub mod kinds;
+pub mod limits;
 pub mod net;
 pub mod setup;
+pub mod wire;

@@ -1,0 +1,128 @@
+//! Every limit of the server, in one table.
+//!
+//! Each limit is a constant that the code uses, and a row of [`LIMITS`] for people: the command
+//! line prints the table and the documents quote it. The macro below writes both from one line,
+//! so that they cannot differ. Callers are the wire readers, the HTTP layer and the search door.
+//!
+//! Absent on purpose: settings. A limit is a promise about the worst case, not a knob.
+
+use std::time::Duration;
+
+/// One row of the table of limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The name of the constant.
+    pub name: &'static str,
+    /// Its number.
+    pub value: u64,
+    /// What is counted: bytes, levels, seconds.
+    pub unit: &'static str,
+    /// What is limited.
+    pub what: &'static str,
+}
+
+macro_rules! limits {
+    ($($name:ident = $value:expr, $unit:literal, $what:literal;)*) => {
+        $(#[doc = concat!($what, ", in ", $unit, ".")] pub const $name: usize = $value;)*
+
+        /// All limits of the server, in the order of the code.
+        pub static LIMITS: &[Limit] = &[
+            $(Limit { name: stringify!($name), value: $name as u64, unit: $unit, what: $what },)*
+        ];
+    };
+}
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+limits! {
+    OBJECT_BYTES = MIB, "bytes", "The largest object that is stored";
+    BODY_BYTES = 3 * MIB, "bytes", "The largest request body";
+    JSON_DEPTH = 64, "levels", "How deep objects and arrays of a body may nest";
+    JSON_KEYS = 10_000, "keys", "The most keys in one JSON object of a body";
+    NAME_BYTES = 253, "bytes", "The longest name of an object";
+    NAMESPACE_BYTES = 63, "bytes", "The longest name of a namespace";
+    GENERATE_NAME_BYTES = 58, "bytes", "How much of generateName is kept before the random suffix";
+    LABEL_PREFIX_BYTES = 253, "bytes", "The longest prefix of a label or annotation key";
+    LABEL_NAME_BYTES = 63, "bytes", "The longest label or annotation key after its prefix";
+    LABEL_VALUE_BYTES = 63, "bytes", "The longest label value";
+    LABELS = 64, "labels", "The most labels of one object";
+    ANNOTATIONS_BYTES = 256 * KIB, "bytes", "All annotation keys and values of one object together";
+    FINALIZERS = 64, "finalizers", "The most finalizers of one object";
+    OWNERS = 64, "references", "The most owner references of one object";
+    CAUSES = 100, "causes", "The most faults that one answer lists";
+    PAGE_ITEMS = 500, "objects", "The page size of a list whose caller names none";
+    PAGE_ITEMS_MAX = 10_000, "objects", "The largest page of a list; a larger one is cut";
+    SELECTOR_BYTES = 4 * KIB, "bytes", "The longest label or field selector";
+    CONTINUE_BYTES = 4 * KIB, "bytes", "The longest continue token";
+    FIELD_MANAGER_CHARS = 128, "characters", "The longest field manager";
+    WATCHES_PER_CLIENT = 1_000, "watches", "The most open watches of one client";
+    WATCHES = 10_000, "watches", "The most open watches of the server";
+    WATCH_SECONDS = 3_600, "seconds", "How long a watch stays open when its caller names no time";
+    SEARCH_QUERY_BYTES = 8 * KIB, "bytes", "The longest search query";
+    SEARCH_QUERY_WORDS = 64, "words", "The most words of a search query";
+    SEARCH_HITS = 1_000, "hits", "The largest page of search hits";
+    HEADER_BYTES = 16 * KIB, "bytes", "All headers of a request together";
+    URI_BYTES = 8 * KIB, "bytes", "The longest request target";
+    REQUEST_SECONDS = 60, "seconds", "How long a request other than a watch may take";
+    HEADER_READ_SECONDS = 10, "seconds", "How long a client may take to send its headers";
+    BODY_READ_SECONDS = 30, "seconds", "How long a client may take to send a body";
+    MIN_VERSION_SECONDS = 3, "seconds", "How long a read waits for a version still to come";
+    PATCH_OPERATIONS = 10_000, "operations", "The most operations of one JSON patch";
+    PATCH_GROWTH_BYTES = 3 * MIB, "bytes", "How much the copies of one JSON patch may add";
+    PATCH_WORK_BYTES = 1024 * MIB, "bytes", "Operations of a JSON patch times bytes of its object";
+    STREAMS = 250, "streams", "The most concurrent streams of one HTTP/2 connection";
+    CONNECTIONS = 1_024, "connections", "The most open connections";
+    WRITE_QUEUE = 1_024, "requests", "The most writes that wait for their turn";
+    SCHEMA_DEPTH = 64, "levels", "How deep a schema may nest";
+    JSONPATH_BYTES = KIB, "bytes", "The longest JSONPath of a column or search field";
+    JSONPATH_STEPS = 32, "steps", "The most steps of a JSONPath";
+    JSONPATH_MATCHES = 10_000, "values", "The most values that one JSONPath finds";
+    CELL_BYTES = 4 * KIB, "bytes", "The longest cell of a printed table";
+    PATTERN_BYTES = MIB, "bytes", "The largest compiled pattern of a schema";
+}
+
+/// [`REQUEST_SECONDS`] as a duration.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(REQUEST_SECONDS as u64);
+/// [`HEADER_READ_SECONDS`] as a duration.
+pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(HEADER_READ_SECONDS as u64);
+/// [`BODY_READ_SECONDS`] as a duration.
+pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(BODY_READ_SECONDS as u64);
+/// [`MIN_VERSION_SECONDS`] as a duration.
+pub const MIN_VERSION_WAIT: Duration = Duration::from_secs(MIN_VERSION_SECONDS as u64);
+
+#[cfg(test)]
+mod tests {
+    //! Catches a limit that is zero, listed twice, or told to people without a sentence.
+
+    use super::*;
+
+    #[test]
+    fn every_limit_has_a_number_a_unit_and_a_sentence() {
+        let mut names: Vec<_> = LIMITS.iter().map(|limit| limit.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), LIMITS.len());
+        for limit in LIMITS {
+            assert!(limit.value > 0, "{}", limit.name);
+            assert!(
+                !limit.unit.is_empty() && !limit.what.is_empty(),
+                "{}",
+                limit.name
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_of_the_largest_size_fits_into_a_body() {
+        let value = |name| {
+            LIMITS
+                .iter()
+                .find(|limit| limit.name == name)
+                .expect(name)
+                .value
+        };
+        assert!(value("OBJECT_BYTES") < value("BODY_BYTES"));
+        assert!(value("PAGE_ITEMS") < value("PAGE_ITEMS_MAX"));
+    }
+}
