@@ -63,9 +63,9 @@ pub use error::{Error, ErrorKind};
 pub use feed::Watch;
 pub use model::{
     Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Key, Kind,
-    LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator, Path,
-    PathError, Principal, Requirement, Revision, SELECTOR_BYTES_MAX, SearchField, SelectorError,
-    Timestamp, Version,
+    LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,
+    PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError, Principal, Requirement,
+    Revision, SELECTOR_BYTES_MAX, SearchField, SelectorError, Timestamp, Version,
 };
 pub use options::{
     BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX, Options,

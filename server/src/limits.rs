@@ -75,9 +75,9 @@ limits! {
     CONNECTIONS = 1_024, "connections", "The most open connections";
     WRITE_QUEUE = 1_024, "requests", "The most writes that wait for their turn";
     SCHEMA_DEPTH = 64, "levels", "How deep a schema may nest";
-    JSONPATH_BYTES = KIB, "bytes", "The longest JSONPath of a column or search field";
-    JSONPATH_STEPS = 32, "steps", "The most steps of a JSONPath";
-    JSONPATH_MATCHES = 10_000, "values", "The most values that one JSONPath finds";
+    JSONPATH_BYTES = annals::PATH_BYTES_MAX, "bytes", "The longest JSONPath of a column or search field";
+    JSONPATH_STEPS = annals::PATH_STEPS_MAX, "steps", "The most steps of a JSONPath";
+    JSONPATH_MATCHES = annals::PATH_MATCHES_MAX, "values", "The most values that one JSONPath finds";
     CELL_BYTES = 4 * KIB, "bytes", "The longest cell of a printed table";
     PATTERN_BYTES = MIB, "bytes", "The largest compiled pattern of a schema";
 }

@@ -25,7 +25,7 @@ pub use key::{Collection, Key};
 pub use kind::{FieldKind, Kind, SearchField};
 pub use metadata::Metadata;
 pub use name::{NAME_BYTES_MAX, NAMESPACE_BYTES_MAX};
-pub use path::{Path, PathError};
+pub use path::{PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError};
 pub use principal::Principal;
 pub use revision::{Action, Header, Revision, Timestamp};
 pub use selector::{LabelSelector, Operator, Requirement, SELECTOR_BYTES_MAX, SelectorError};

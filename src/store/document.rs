@@ -138,7 +138,7 @@ fn index_kind(kind: FieldKind) -> annals_index::FieldKind {
 /// The values at these paths that are of the field's kind; others are left out.
 fn values(kind: annals_index::FieldKind, paths: &[Path], object: &Value) -> Vec<IndexValue> {
     let mut found = Vec::new();
-    for value in paths.iter().flat_map(|path| path.select(object)) {
+    for value in paths.iter().flat_map(|path| path.find(object)) {
         found.extend(match kind {
             annals_index::FieldKind::Text | annals_index::FieldKind::Keyword => match value {
                 Value::String(text) => Some(IndexValue::Text(text.clone())),

@@ -161,7 +161,19 @@ impl Store {
     /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes.
     pub fn write_batch(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
         let prepared = write::prepare(writes, self.engine.object_bytes_max)?;
-        self.engine.writer.submit(prepared)
+        self.engine.writer.submit(prepared, false)
+    }
+
+    /// What [`Store::write`] would answer, without writing anything. The version of the answer is
+    /// one that the next write will have, whoever makes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write`].
+    pub fn try_write(&self, write: Write) -> Result<Revision, Error> {
+        let prepared = write::prepare(vec![write], self.engine.object_bytes_max)?;
+        let mut revisions = self.engine.writer.submit(prepared, true)?;
+        revisions.pop().ok_or(Error::Closed)
     }
 
     /// The state of the store at this moment.

@@ -155,6 +155,8 @@ fn prepare_one(write: Write, object_max: usize) -> Result<Prepared, Error> {
 /// Writes that are decided together, and where the answer goes.
 struct Job {
     writes: Vec<Prepared>,
+    /// Whether to decide only, and write nothing.
+    dry: bool,
     answer: Sender<Result<Vec<Revision>, Error>>,
 }
 
@@ -165,14 +167,18 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Queues the writes and waits for the answer.
-    pub(super) fn submit(&self, writes: Vec<Prepared>) -> Result<Vec<Revision>, Error> {
+    /// Queues the writes and waits for the answer. A dry run writes nothing.
+    pub(super) fn submit(&self, writes: Vec<Prepared>, dry: bool) -> Result<Vec<Revision>, Error> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
         let (answer, answered) = bounded(1);
         let jobs = self.jobs.lock().clone().ok_or(Error::Closed)?;
-        match jobs.try_send(Job { writes, answer }) {
+        match jobs.try_send(Job {
+            writes,
+            dry,
+            answer,
+        }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 return Err(Error::Busy {
@@ -258,8 +264,18 @@ impl Writer {
             }
         };
         let mut accepted = Vec::new();
-        for Job { writes, answer } in wave {
+        for Job {
+            writes,
+            dry,
+            answer,
+        } in wave
+        {
+            let start = stage.changes.len();
             match stage.accept(writes) {
+                Ok(revisions) if dry => {
+                    stage.take_back(start);
+                    drop(answer.send(Ok(revisions)));
+                }
                 Ok(revisions) => accepted.push((answer, revisions)),
                 // The caller may have gone; then nobody wants the answer.
                 Err(error) => drop(answer.send(Err(error))),

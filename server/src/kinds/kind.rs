@@ -7,6 +7,8 @@
 
 use serde_json::Value;
 
+use annals::SearchField;
+
 use super::{Cause, Path, Schema};
 use crate::limits;
 
@@ -111,38 +113,6 @@ impl ColumnType {
             Self::Date => "date",
         }
     }
-}
-
-/// A field of the search index that a kind declares.
-#[derive(Debug, Clone)]
-pub struct SearchField {
-    /// The name of the field in queries.
-    pub field: String,
-    /// Where its values are; all of them together.
-    pub paths: Vec<Path>,
-    /// How its values are read.
-    pub kind: SearchType,
-    /// How much a match counts; 1 where the manifest says nothing.
-    pub weight: f32,
-    /// Whether queries may filter and count by it.
-    pub filterable: bool,
-    /// Whether queries may sort by it.
-    pub sortable: bool,
-}
-
-/// How the values of a search field are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SearchType {
-    /// Words.
-    Text,
-    /// The whole value.
-    Keyword,
-    /// A number.
-    Number,
-    /// True or false.
-    Boolean,
-    /// A moment.
-    Date,
 }
 
 /// What the names of a kind's objects may look like.

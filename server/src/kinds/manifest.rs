@@ -8,10 +8,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{
-    Column, ColumnType, KindVersion, NameRule, Names, Path, Schema, Scope, SearchField, SearchType,
-    ServedKind,
-};
+use annals::{FieldKind, SearchField};
+
+use super::{Column, ColumnType, KindVersion, NameRule, Names, Path, Schema, Scope, ServedKind};
 
 const NAME_RULE: &str = "annals.dev/name-rule";
 const SEARCH_FIELDS: &str = "annals.dev/search-fields";
@@ -128,11 +127,11 @@ fn read_search_field(node: &Node<'_>) -> Result<SearchField> {
         .collect::<Result<_>>()?;
     let types = ["text", "keyword", "number", "boolean", "date"];
     let kind = match node.only("type", &types)? {
-        "text" => SearchType::Text,
-        "keyword" => SearchType::Keyword,
-        "number" => SearchType::Number,
-        "boolean" => SearchType::Boolean,
-        _ => SearchType::Date,
+        "text" => FieldKind::Text,
+        "keyword" => FieldKind::Keyword,
+        "number" => FieldKind::Number,
+        "boolean" => FieldKind::Bool,
+        _ => FieldKind::Date,
     };
     let weight = match node.map.get("weight") {
         None => 1.0,
@@ -142,7 +141,7 @@ fn read_search_field(node: &Node<'_>) -> Result<SearchField> {
             .ok_or_else(|| node.expected("weight", "a number from 0 to 100"))?,
     };
     Ok(SearchField {
-        field: node.text("field")?.to_owned(),
+        name: node.text("field")?.to_owned(),
         paths,
         kind,
         weight: weight as f32,

@@ -9,17 +9,14 @@ mod cause;
 mod field;
 mod kind;
 mod manifest;
-mod path;
 mod registry;
 mod schema;
 
+pub use annals::{Path, PathError};
 pub use cause::{Cause, CauseReason, type_name};
 pub use field::{FieldPath, Mark};
-pub use kind::{
-    Column, ColumnType, KindVersion, NameRule, Names, Scope, SearchField, SearchType, ServedKind,
-};
+pub use kind::{Column, ColumnType, KindVersion, NameRule, Names, Scope, ServedKind};
 pub use manifest::ManifestError;
-pub use path::{Path, PathError};
 pub use registry::{Found, Group, Kinds};
 pub(crate) use schema::is_rfc3339;
 pub use schema::{Schema, SchemaError};

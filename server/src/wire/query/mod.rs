@@ -11,9 +11,10 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-pub use delete::{DeleteOptions, Propagation};
-pub use fields::FieldSelector;
+use annals::FieldTest;
 use serde_json::Value;
+
+pub use delete::{DeleteOptions, Propagation};
 
 use super::status::Status;
 use crate::kinds::Cause;
@@ -76,7 +77,7 @@ pub struct ListQuery {
     /// The label selector as it came; may be empty.
     pub label_selector: String,
     /// The field selector.
-    pub field_selector: FieldSelector,
+    pub field_selector: Vec<FieldTest>,
     /// The version, where one is given.
     pub resource_version: Option<u64>,
     /// How the version is meant.
@@ -137,6 +138,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The names of the parameters, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// A parameter that has a value; an empty one counts as absent.
     fn filled(&self, name: &str) -> Option<&str> {
         self.get(name).filter(|value| !value.is_empty())
@@ -171,13 +177,13 @@ impl Query {
         }
         let limit = self.number("limit")?.filter(|limit| *limit > 0);
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        let fields = self.short("fieldSelector", limits::SELECTOR_BYTES)?;
+        let by_field = self.short("fieldSelector", limits::SELECTOR_BYTES)?;
         let labels = self.short("labelSelector", limits::SELECTOR_BYTES)?;
         Ok(ListQuery {
             limit: limit.map(|limit| limit.min(limits::PAGE_ITEMS_MAX)),
             continue_token,
             label_selector: labels.unwrap_or_default().to_owned(),
-            field_selector: FieldSelector::parse(fields.unwrap_or_default())?,
+            field_selector: fields::parse(by_field.unwrap_or_default())?,
             resource_version,
             version_match: match self.filled("resourceVersionMatch") {
                 Some("Exact") => VersionMatch::Exact,

@@ -4,6 +4,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use annals::{FieldTest, ObjectField};
+
 use super::*;
 
 fn list(query: &str) -> Result<ListQuery, Status> {
@@ -40,7 +42,8 @@ fn lists_are_read() {
     let found =
         list("limit=500&resourceVersion=0&fieldSelector=metadata.name%3Dx&pretty=1").unwrap();
     assert_eq!((found.limit, found.resource_version), (Some(500), Some(0)));
-    assert_eq!(found.field_selector.name(), Some("x"));
+    let selected = |test: &FieldTest| test.equals && test.value == "x";
+    assert!(found.field_selector.iter().all(selected));
     assert!(!found.watch);
     assert_eq!(
         list("limit=99999999").unwrap().limit,
@@ -131,16 +134,22 @@ fn wrong_lists_are_refused() {
 
 #[test]
 fn field_selectors_select() {
-    let parse = |text: &str| FieldSelector::parse(text);
+    let parse = fields::parse;
+    let test = |field, equals, value: &str| FieldTest {
+        field,
+        equals,
+        value: value.to_owned(),
+    };
     let selector = parse("metadata.name==a,metadata.namespace!=b").unwrap();
-    assert!(selector.matches("x", "a"));
-    assert!(!selector.matches("b", "a"));
-    assert!(!selector.matches("x", "c"));
-    assert_eq!((selector.name(), selector.namespace()), (Some("a"), None));
+    let (name, namespace) = (ObjectField::Name, ObjectField::Namespace);
+    assert_eq!(
+        selector,
+        [test(name, true, "a"), test(namespace, false, "b")]
+    );
     assert!(parse("").unwrap().is_empty());
     assert_eq!(
-        parse(r"metadata.name=a\,b\=c\\").unwrap().name(),
-        Some(r"a,b=c\")
+        parse(r"metadata.name=a\,b\=c\").unwrap(),
+        [test(name, true, r"a,b=c\")]
     );
     refused(parse("spec.x=1"), 400, "field label not supported: spec.x");
     refused(parse("metadata.name"), 400, "expected '=', '==' or '!='");
@@ -249,13 +258,13 @@ proptest! {
         if let Ok(query) = Query::parse(&text) {
             let _ = (query.list(), query.write("UpdateOptions"), DeleteOptions::read(&query, None));
         }
-        let _ = FieldSelector::parse(&text);
+        let _ = fields::parse(&text);
     }
 
     #[test]
     fn any_name_can_be_selected_once_escaped(name in ".{0,12}") {
         let escaped = name.replace('\\', "\\\\").replace(',', "\\,").replace('=', "\\=");
-        let selector = FieldSelector::parse(&format!("metadata.name={escaped}")).unwrap();
-        prop_assert_eq!(selector.name(), Some(name.as_str()));
+        let selector = fields::parse(&format!("metadata.name={escaped}")).unwrap();
+        prop_assert_eq!(&selector[0].value, &name);
     }
 }

@@ -1,0 +1,143 @@
+//! The Kubernetes API over the store: from an authenticated request to its answer.
+//!
+//! `cli::serve` builds an [`Api`] and puts [`routes`] behind the door. A request becomes a
+//! [`Call`]: its path read by `route`, its query and headers by `wire`. Everything that touches
+//! the store runs on a blocking thread; only watches are asynchronous.
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `route` | what a path means |
+//! | `call` | one request, and what it may be answered with |
+//! | `read` | get and list; `token` carries a list from page to page |
+//! | `watch` | watches |
+//! | `write` | create, update, patch; `object` is what the server makes of a body |
+//! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
+//! | `search` | search, history, the state of the index |
+//! | `failure` | the store's errors as answers |
+//!
+//! Invariants: nothing is written that its schema refuses; a dry run goes the whole way and writes
+//! nothing; every error is a Status on one line. Absent on purpose: subresources, server-side
+//! apply, who may do what.
+
+mod answer;
+mod call;
+mod delete;
+mod failure;
+mod namespace;
+mod object;
+mod page;
+mod read;
+mod route;
+mod search;
+mod token;
+mod watch;
+mod write;
+
+use std::sync::{Arc, OnceLock};
+
+use annals::{Kind, Store};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use crate::kinds::{Kinds, ServedKind};
+use crate::net::Shutdown;
+use crate::wire::openapi;
+use crate::wire::status::Status;
+
+pub use call::USER_AGENT_BYTES_MAX;
+
+/// What every request needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    store: Store,
+    kinds: Kinds,
+    shutdown: Shutdown,
+    /// The OpenAPI documents, rendered when the first client asks.
+    documents: OnceLock<Vec<openapi::Document>>,
+    watches: watch::Count,
+}
+
+impl Api {
+    /// An API over this store. Writes the namespace `default` if there is none, and goes on with
+    /// the deletion of namespaces that a stop interrupted.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn new(store: Store, kinds: Kinds, shutdown: Shutdown) -> Result<Self, annals::Error> {
+        let documents = OnceLock::new();
+        let watches = watch::Count::default();
+        let shared = Arc::new(Shared {
+            store,
+            kinds,
+            shutdown,
+            documents,
+            watches,
+        });
+        let api = Api { shared };
+        namespace::prepare(&api)?;
+        Ok(api)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    pub(crate) fn kinds(&self) -> &Kinds {
+        &self.shared.kinds
+    }
+
+    fn documents(&self) -> &[openapi::Document] {
+        self.shared
+            .documents
+            .get_or_init(|| openapi::documents(&self.shared.kinds))
+    }
+}
+
+/// The routes of the API. Whoever comes here has an identity.
+pub fn routes(api: Api) -> Router {
+    Router::new().fallback(serve).with_state(api)
+}
+
+async fn serve(State(api): State<Api>, request: Request) -> Response {
+    match answer(api, request).await {
+        Ok(response) => response,
+        Err(status) => answer::failure(&status),
+    }
+}
+
+async fn answer(api: Api, request: Request) -> Result<Response, Status> {
+    let call = call::read(api, request).await?;
+    if call.is_watch()? {
+        return watch::start(call).await;
+    }
+    let work = tokio::task::spawn_blocking(move || call.answer());
+    match work.await {
+        Ok(answer) => answer.map(answer::Answer::into_response),
+        Err(panic) => {
+            tracing::error!(%panic, "a handler panicked");
+            Err(Status::internal("the handler panicked"))
+        }
+    }
+}
+
+/// The kinds of the store's index, as the manifests declare them.
+#[must_use]
+pub fn indexed(kinds: &Kinds) -> Vec<Kind> {
+    let is_indexed = |kind: &&ServedKind| !kind.group.is_empty();
+    kinds.iter().filter(is_indexed).map(indexed_kind).collect()
+}
+
+fn indexed_kind(kind: &ServedKind) -> Kind {
+    Kind {
+        group: kind.group.clone(),
+        version: kind.storage().name.clone(),
+        kind: kind.names.kind.clone(),
+        resource: kind.names.plural.clone(),
+        search_fields: kind.search_fields.clone(),
+    }
+}

@@ -1,0 +1,269 @@
+//! Create, update and patch.
+
+use annals::{Error, Revision, Version, Write};
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::call::{Call, Subject};
+use super::failure::{about, general};
+use super::object::{self, Intake};
+use super::{delete, namespace, read};
+use crate::kinds::Cause;
+use crate::wire::accept::{PatchType, patch_type};
+use crate::wire::patch;
+use crate::wire::query::WriteQuery;
+use crate::wire::status::Status;
+
+/// How often a generated name is tried before the caller is told to try again.
+const NAME_TRIES: usize = 8;
+/// How often a patch without a version is tried when somebody else writes meanwhile.
+const PATCH_TRIES: usize = 5;
+/// What a generated name begins with is cut to this many bytes.
+const BASE_BYTES_MAX: usize = 58;
+/// The characters of generated suffixes: none that makes words or looks like another.
+const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+
+/// POST to a collection.
+pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
+    let form = call.form()?;
+    let query = call.query.write("CreateOptions")?;
+    if of.kind.is_namespaced() && of.namespace.is_none() {
+        return Err(Status::method_not_allowed());
+    }
+    let mut draft = object::read_body(call, of, query.field_validation)?;
+    draft.check_namespace(of)?;
+    let guard = namespace::check_open(call, of, draft.text("name").unwrap_or_default())?;
+    let base = match (draft.text("name"), draft.text("generateName")) {
+        (None, Some(base)) => Some(base.to_owned()),
+        (Some(_), _) => None,
+        (None, None) => {
+            let cause = Cause::required("metadata.name", "name or generateName is required");
+            return Err(Status::invalid(of.kind, "", &[cause]));
+        }
+    };
+    for _ in 0..NAME_TRIES {
+        if let Some(base) = &base {
+            draft
+                .metadata()
+                .insert("name".to_owned(), Value::from(generate(base)?));
+        }
+        draft.begin(of)?;
+        if of.is_namespace() {
+            namespace::begin(draft.object_mut());
+        }
+        let name = draft.text("name").unwrap_or_default().to_owned();
+        match insert(call, of, &query, &draft, &name, guard.clone()) {
+            Ok(revision) => {
+                // A dry run has no version to show.
+                let version = if query.dry_run {
+                    Version::ZERO
+                } else {
+                    revision.version()
+                };
+                let answer = read::show(of, form, query.include_object, &revision, version)?;
+                let warnings = draft.take_warnings();
+                return Ok(answer
+                    .with_code(StatusCode::CREATED)
+                    .with_warnings(warnings));
+            }
+            Err(Error::AlreadyExists { .. }) if base.is_some() => {}
+            // The namespace changed between the look and the write.
+            Err(Error::VersionConflict { .. }) => {
+                namespace::check_open(call, of, &name)?;
+                return Err(Status::modified(of.kind, &name));
+            }
+            Err(error) => return Err(about(of.kind, &name, &error)),
+        }
+    }
+    let name = draft.text("name").unwrap_or_default();
+    Err(Status::no_name_left(of.kind, name))
+}
+
+fn insert(
+    call: &Call,
+    of: &Subject<'_>,
+    query: &WriteQuery,
+    draft: &Intake,
+    name: &str,
+    guard: Option<(annals::Key, Version)>,
+) -> Result<Revision, Error> {
+    let refuse = |status: Status| Error::Invalid {
+        field: "body",
+        problem: status.message,
+    };
+    let key = of.key(name).map_err(refuse)?;
+    let bytes = draft.bytes(of).map_err(refuse)?;
+    let mut write = Write::create(key, bytes).author(call.principal.clone());
+    if let Some((key, version)) = guard {
+        write = write.guard(key, version);
+    }
+    let store = call.api.store();
+    if query.dry_run {
+        store.try_write(write)
+    } else {
+        store.write(write)
+    }
+}
+
+/// A name that begins with this.
+fn generate(base: &str) -> Result<String, Status> {
+    let mut end = base.len().min(BASE_BYTES_MAX);
+    while !base.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut name = base[..end].to_owned();
+    let mut random = [0; SUFFIX_LENGTH];
+    getrandom::fill(&mut random).map_err(|error| Status::internal(&error.to_string()))?;
+    name.extend(
+        random
+            .iter()
+            .map(|byte| char::from(SUFFIX[usize::from(*byte) % SUFFIX.len()])),
+    );
+    Ok(name)
+}
+
+/// PUT of an object.
+pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, Status> {
+    let query = call.query.write("UpdateOptions")?;
+    let mut draft = object::read_body(call, of, query.field_validation)?;
+    draft.check_namespace(of)?;
+    draft.check_name(name)?;
+    if draft.text("resourceVersion").is_none() && !of.is_namespace() {
+        let (field, why) = (
+            "metadata.resourceVersion",
+            "must be specified for an update",
+        );
+        let cause = Cause::invalid(field, &Value::from(0), why);
+        return Err(Status::invalid(of.kind, name, &[cause]));
+    }
+    let current = current(call, of, name)?;
+    finish(call, of, &query, draft, &current)
+}
+
+/// The newest state of an object.
+pub(super) fn current(call: &Call, of: &Subject<'_>, name: &str) -> Result<Revision, Status> {
+    let snapshot = call
+        .api
+        .store()
+        .snapshot()
+        .map_err(|error| general(&error))?;
+    let found = snapshot
+        .get(&of.key(name)?)
+        .map_err(|error| about(of.kind, name, &error))?;
+    found.ok_or_else(|| Status::not_found(of.kind, name))
+}
+
+/// PATCH of an object. Without a version in the patch it is tried again when somebody else
+/// writes meanwhile, so that callers who do not care never see a conflict.
+pub(super) fn patch(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, Status> {
+    let kind = patch_type(call.content_type.as_deref())?;
+    let query = call.query.write("PatchOptions")?;
+    let mut tries = 1;
+    loop {
+        let current = current(call, of, name)?;
+        let (draft, pinned) = patched(call, of, kind, &query, &current)?;
+        match finish(call, of, &query, draft, &current) {
+            Err(status) if status.code() == 409 && !pinned && tries < PATCH_TRIES => tries += 1,
+            other => return other,
+        }
+    }
+}
+
+/// The patched object, and whether the patch itself names a version.
+fn patched(
+    call: &Call,
+    of: &Subject<'_>,
+    kind: PatchType,
+    query: &WriteQuery,
+    current: &Revision,
+) -> Result<(Intake, bool), Status> {
+    let served = read::serve(of, current, current.version())?;
+    let mut value = read::parse(&served)?;
+    let duplicates = match kind {
+        PatchType::Json => {
+            patch::apply_json(&mut value, served.len(), &call.body)?;
+            Vec::new()
+        }
+        PatchType::Merge => patch::apply_merge(&mut value, &call.body)?,
+    };
+    let name = current.key().name();
+    let version = object::text(&value, "resourceVersion")
+        .unwrap_or_default()
+        .to_owned();
+    let mut draft = object::from_value(of, value, duplicates, query.field_validation)?;
+    draft.check_namespace(of)?;
+    draft.check_name(name)?;
+    Ok((draft, version != current.version().to_string()))
+}
+
+/// Checks a new state against the one before and writes it, unless nothing changes.
+fn finish(
+    call: &Call,
+    of: &Subject<'_>,
+    query: &WriteQuery,
+    mut draft: Intake,
+    current: &Revision,
+) -> Result<Answer, Status> {
+    let form = call.form()?;
+    let name = current.key().name();
+    check_expected(of, &draft, current)?;
+    let before = object::stored(current)?;
+    draft.succeed(of, &before)?;
+    object::check_finalizers(of, &before, draft.object())?;
+    let warnings = draft.take_warnings();
+    let show = |revision: &Revision, version| {
+        let answer = read::show(of, form, query.include_object, revision, version)?;
+        Ok(answer.with_warnings(warnings))
+    };
+    if object::is_same(&before, draft.object()) {
+        return show(current, current.version());
+    }
+    let write = Write::update(current.key().clone(), draft.bytes(of)?)
+        .if_version(current.version())
+        .author(call.principal.clone());
+    let store = call.api.store();
+    let written = if query.dry_run {
+        store.try_write(write)
+    } else {
+        store.write(write)
+    };
+    let revision = written.map_err(|error| about(of.kind, name, &error))?;
+    let is_free = object::is_going(&before) && object::finalizers(draft.object()).is_empty();
+    if is_free && !query.dry_run {
+        // The last finalizer is gone: the object goes in the same request.
+        delete::remove(call, of, &revision)?;
+    }
+    // A dry run shows the version of what is stored.
+    let version = if query.dry_run {
+        current.version()
+    } else {
+        revision.version()
+    };
+    show(&revision, version)
+}
+
+/// The version and the uid that the body names must be those of the object.
+fn check_expected(of: &Subject<'_>, draft: &Intake, current: &Revision) -> Result<(), Status> {
+    let name = current.key().name();
+    if let Some(expected) = draft.text("resourceVersion") {
+        let expected: Version = expected.parse().map_err(|why: String| {
+            let cause = Cause::invalid("metadata.resourceVersion", &Value::from(expected), &why);
+            Status::invalid(of.kind, name, &[cause])
+        })?;
+        if expected != current.version() {
+            return Err(Status::modified(of.kind, name));
+        }
+    }
+    let uid = &current.header().uid;
+    match draft.text("uid") {
+        Some(expected) if expected != uid => {
+            let why = format!(
+                "Precondition failed: UID in precondition: {expected}, UID in object meta: {uid}"
+            );
+            Err(Status::conflict(of.kind, name, &why))
+        }
+        _ => Ok(()),
+    }
+}
