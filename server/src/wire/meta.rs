@@ -39,9 +39,15 @@ const FIELDS: [(&str, Type); 15] = [
     ("managedFields", Type::Managers),
 ];
 
-const OWNER_TEXTS: [&str; 4] = ["apiVersion", "kind", "name", "uid"];
-const OWNER_FLAGS: [&str; 2] = ["controller", "blockOwnerDeletion"];
-const MANAGER_TEXTS: [&str; 7] = [
+const OWNER_FIELDS: [&str; 6] = [
+    "apiVersion",
+    "kind",
+    "name",
+    "uid",
+    "controller",
+    "blockOwnerDeletion",
+];
+const MANAGER_FIELDS: [&str; 7] = [
     "manager",
     "operation",
     "apiVersion",
@@ -111,9 +117,11 @@ fn check_type(kind: Type, field: &str, value: &Value, causes: &mut Vec<Cause>) {
             }
         }
         (Type::Owners | Type::Managers, Value::Array(list)) => {
-            for (index, entry) in list.iter().enumerate().take(limits::CAUSES) {
-                let field = format!("{field}[{index}]");
-                check_entry(kind, &field, entry, causes);
+            for (index, entry) in list.iter().enumerate() {
+                if causes.len() >= limits::CAUSES {
+                    return;
+                }
+                check_entry(kind, &format!("{field}[{index}]"), entry, causes);
             }
         }
         _ => {}
@@ -125,15 +133,12 @@ fn check_entry(kind: Type, field: &str, entry: &Value, causes: &mut Vec<Cause>) 
         causes.push(Cause::wrong_type(field, entry, "object"));
         return;
     };
-    let (texts, flags): (&[&str], &[&str]) = match kind {
-        Type::Owners => (&OWNER_TEXTS, &OWNER_FLAGS),
-        _ => (&MANAGER_TEXTS, &[]),
-    };
+    let known = entry_fields(kind).unwrap_or_default();
     for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
         let expected = match key.as_str() {
             "fieldsV1" => "object",
-            key if texts.contains(&key) => "string",
-            key if flags.contains(&key) => "boolean",
+            "controller" | "blockOwnerDeletion" => "boolean",
+            key if known.contains(&key) => "string",
             _ => continue,
         };
         if crate::kinds::type_name(value) != expected {
@@ -260,7 +265,7 @@ fn check_owners(owners: &[Value], causes: &mut Vec<Cause>) {
         return;
     }
     for (index, owner) in owners.iter().enumerate() {
-        for name in OWNER_TEXTS {
+        for name in &OWNER_FIELDS[..4] {
             if owner
                 .get(name)
                 .and_then(Value::as_str)
@@ -326,22 +331,30 @@ pub fn unknown_fields(object: &Value) -> Vec<String> {
     };
     let mut unknown = Vec::new();
     for (key, value) in metadata {
+        let room = limits::CAUSES - unknown.len();
         let field = place("metadata", key);
-        let Some(kind) = field_type(key) else {
-            unknown.push(field);
-            continue;
-        };
-        let Some(known) = entry_fields(kind) else {
-            continue;
-        };
-        for (index, entry) in value.as_array().into_iter().flatten().enumerate() {
-            let keys = entry.as_object().into_iter().flat_map(Map::keys);
-            let others = keys.filter(|key| !known.contains(&key.as_str()));
-            unknown.extend(others.map(|key| place(&format!("{field}[{index}]"), key)));
+        match field_type(key).map(entry_fields) {
+            None => unknown.extend(Some(field).filter(|_| room > 0)),
+            Some(None) => {}
+            Some(Some(known)) => {
+                unknown.extend(unknown_entries(known, &field, value).take(room));
+            }
         }
     }
-    unknown.truncate(limits::CAUSES);
     unknown
+}
+
+fn unknown_entries<'a>(
+    known: &'static [&'static str],
+    field: &'a str,
+    value: &'a Value,
+) -> impl Iterator<Item = String> + 'a {
+    let entries = value.as_array().into_iter().flatten().enumerate();
+    entries.flat_map(move |(index, entry)| {
+        let keys = entry.as_object().into_iter().flat_map(Map::keys);
+        let others = keys.filter(|key| !known.contains(&key.as_str()));
+        others.map(move |key| place(&format!("{field}[{index}]"), key))
+    })
 }
 
 /// Removes what [`unknown_fields`] reports, and nulls; says whether there was anything.
@@ -373,11 +386,11 @@ fn field_type(name: &str) -> Option<Type> {
         .map(|(_, kind)| *kind)
 }
 
-/// The fields of the entries of a list field.
-fn entry_fields(kind: Type) -> Option<Vec<&'static str>> {
+/// The fields of the entries of a field that is a list of objects.
+fn entry_fields(kind: Type) -> Option<&'static [&'static str]> {
     match kind {
-        Type::Owners => Some([OWNER_TEXTS.as_slice(), OWNER_FLAGS.as_slice()].concat()),
-        Type::Managers => Some(MANAGER_TEXTS.to_vec()),
+        Type::Owners => Some(&OWNER_FIELDS),
+        Type::Managers => Some(&MANAGER_FIELDS),
         Type::Text | Type::Time | Type::Whole | Type::Texts | Type::TextMap => None,
     }
 }

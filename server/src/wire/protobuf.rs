@@ -241,15 +241,13 @@ mod tests {
     #[test]
     fn the_bytes_of_kubectl_create_namespace_are_read() {
         // Envelope {typeMeta {"v1", "Namespace"}, raw, contentEncoding "", contentType ""} around
-        // Namespace {metadata {name "demo", all else empty}, spec {}, status {}}.
-        let raw = b"\x0a\x14\x0a\x04demo\x12\x00\x1a\x00\x22\x00\x2a\x00\
-                    \x32\x00\x38\x00\x42\x00\x12\x00\x1a\x00";
-        let mut body = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12".to_vec();
-        body.push(u8::try_from(raw.len()).unwrap());
-        body.extend_from_slice(raw);
-        body.extend_from_slice(b"\x1a\x00\x22\x00");
-        let expected =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}});
+        // Namespace {metadata {name "demo", all else empty}, spec {}, status {phase ""}}.
+        let head = b"k8s\0\x0a\x0f\x0a\x02v1\x12\x09Namespace\x12\x1c";
+        let metadata = b"\x0a\x14\x0a\x04demo\x12\0\x1a\0\x22\0\x2a\0\x32\0\x38\0\x42\0";
+        let tail = b"\x12\0\x1a\x02\x0a\0\x1a\0\x22\0";
+        let body = [head.as_slice(), metadata, tail].concat();
+        let metadata = json!({"name": "demo"});
+        let expected = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
         assert_eq!(namespace(&body).unwrap(), expected);
     }
 

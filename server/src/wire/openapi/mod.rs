@@ -109,7 +109,10 @@ fn add_schemas(schemas: &mut Map<String, Value>, found: &Found<'_>) {
     let name = schema_name(found);
     let mut object = found.version.schema.source().clone();
     let mut properties = type_fields();
-    let metadata = described(&format!("{META}.ObjectMeta"), "What every object has.");
+    let metadata = described(
+        &format!("{META}.ObjectMeta"),
+        "Its name, labels and all else that is no content.",
+    );
     properties.insert("metadata".to_owned(), metadata);
     if let Some(Value::Object(own)) = object.get("properties") {
         for (key, value) in own.iter().filter(|(key, _)| *key != "metadata") {
@@ -122,7 +125,10 @@ fn add_schemas(schemas: &mut Map<String, Value>, found: &Found<'_>) {
     object["x-kubernetes-group-version-kind"] = json!([identity(found, &names.kind)]);
 
     let mut list = type_fields();
-    let metadata = described(&format!("{META}.ListMeta"), "What every list has.");
+    let metadata = described(
+        &format!("{META}.ListMeta"),
+        "The version and the next page.",
+    );
     list.insert("metadata".to_owned(), metadata);
     let items = format!("The {} of the list.", names.plural);
     list.insert(
