@@ -5,4 +5,6 @@
 mod crash;
 mod disk;
 mod faults;
+mod model;
 mod random;
+mod reference;
