@@ -5,6 +5,7 @@
 mod crash;
 mod disk;
 mod faults;
+mod handles;
 mod model;
 mod random;
 mod reference;
