@@ -9,3 +9,5 @@ mod handles;
 mod model;
 mod random;
 mod reference;
+mod validator;
+mod watch;
