@@ -6,6 +6,8 @@ mod crash;
 mod disk;
 mod faults;
 mod handles;
+mod limits;
+mod links;
 mod model;
 mod random;
 mod reference;
