@@ -246,53 +246,53 @@ fn the_house_is_in_order() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Each rule finds the violation planted here, and nothing in its sound neighbour.
+/// Each rule finds the violation planted here, and nothing in its sound neighbour. The texts say
+/// `@` for `::`, so that this file does not break the rules itself.
 #[test]
 fn every_rule_bites() {
     let planted = [
-        ("src/store/a.rs", "use redb::Database;"),
-        ("src/store/a.rs", concat!("let x: ::re", "db::Database;")),
+        ("src/store/a.rs", "use redb@Database;"),
+        ("src/store/a.rs", "let x: @redb@Database;"),
         ("benches/a.rs", "use axum;"),
-        ("src/a.rs", "fn a() { tantivy::run() }"),
+        ("src/a.rs", "fn a() { tantivy@run() }"),
         ("src/a.rs", "use tokio as t;"),
-        ("src/a.rs", "use parking_lot::Mutex;"),
-        ("index/src/a.rs", "use annals::Key;"),
-        ("src/model/a.rs", "use crate::disk::Disk;"),
-        ("src/model/a.rs", "use crate::{Error, Options};"),
+        ("src/a.rs", "use parking_lot@Mutex;"),
+        ("index/src/a.rs", "use annals@Key;"),
+        ("src/model/a.rs", "use crate@disk@Disk;"),
+        ("src/model/a.rs", "use crate@{Error, Options};"),
         (
             "src/disk/a.rs",
-            "use crate::{\n    Error,\n    store::{Write, Page},\n};",
+            "use crate@{\n    Error,\n    store@{Write, Page},\n};",
         ),
-        ("src/disk/a.rs", "crate::feed::Hub::new()"),
-        ("src/feed/a.rs", "use crate::Store;"),
+        ("src/disk/a.rs", "crate@feed@Hub@new()"),
+        ("src/feed/a.rs", "use crate@Store;"),
         ("server/src/a.rs", concat!("to", "do!()")),
         ("tests/a.rs", concat!("#[ign", "ore]")),
     ];
     let sound = [
         (
             "src/disk/a.rs",
-            "use redb::Database; use crate::{Error, model::Key};",
+            "use redb@Database; use crate@{Error, model@Key};",
         ),
         (
             "src/store/a.rs",
-            concat!(
-                "// re",
-                "db::Database\nlet x = \"re",
-                "db::\"; use my_redb::x;"
-            ),
+            "// redb@Database\nlet x = \"redb@\"; use my_redb@x;",
         ),
-        ("src/feed/a.rs", "use crate::disk::Disk; use crate::Watch;"),
+        ("src/feed/a.rs", "use crate@disk@Disk; use crate@Watch;"),
         (
             "index/src/a.rs",
-            "use parking_lot::Mutex; use annals_index::Query; use tantivy::x;",
+            "use parking_lot@Mutex; use annals_index@Query; use tantivy@x;",
         ),
-        ("src/sync.rs", "pub(crate) use crossbeam::channel;"),
-        ("server/src/a.rs", "use axum::Router; use annals::Store;"),
-        ("src/model/a.rs", "use super::Key; use crate::Error;"),
+        ("src/sync.rs", "pub(crate) use crossbeam@channel;"),
+        ("server/src/a.rs", "use axum@Router; use annals@Store;"),
+        ("src/model/a.rs", "use super@Key; use crate@Error;"),
     ];
     let page = "//! Would catch nothing.\n";
     let count = |(path, text): (&str, &str), page: &str| {
-        let (path, text) = (path.to_owned(), format!("{page}{text}\n"));
+        let (path, text) = (
+            path.to_owned(),
+            format!("{page}{}\n", text.replace('@', "::")),
+        );
         judge(&Source { path, text }).len()
     };
     for case in planted {

@@ -26,7 +26,7 @@ const REVISIONS: usize = 3_000;
 const OWN_KEYS: usize = 8;
 const SHARED_KEYS: usize = 4;
 /// Nobody sleeps as long unless a wake-up was lost.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(3);
 
 fn open(ring: usize) -> Store {
     let options = Options::new().index(false).ring(ring, 64 * 1024);
@@ -271,11 +271,10 @@ fn every_watcher_passes_the_nine_checks() {
             .map(|id| scope.spawn(move || write_much(store, id)))
             .collect();
         let late: Vec<_> = (WATCHERS / 2..WATCHERS).map(reader).collect();
-        let answers = writers
-            .into_iter()
-            .flat_map(|writer| writer.join().unwrap());
-        let answers: Vec<Revision> = answers.collect();
+        let answers: Vec<_> = writers.into_iter().map(|writer| writer.join()).collect();
+        // Before a failed writer is reported: the readers end only with the store.
         store.close();
+        let answers = answers.into_iter().flat_map(Result::unwrap).collect();
         let readers = early.into_iter().chain(late);
         let seen: Vec<_> = readers.map(|reader| reader.join().unwrap()).collect();
         (answers, seen)
@@ -302,7 +301,7 @@ fn no_wake_up_is_lost() {
     let store = open(8);
     let read = AtomicU64::new(0);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let reader = scope.spawn(|| {
             let bell = Bell::new();
             let mut watch = watch(&store, Lens::All, Version::ZERO);
             while read.load(Ordering::SeqCst) < ROUNDS {
@@ -319,6 +318,7 @@ fn no_wake_up_is_lost() {
             .version();
         while version.get() < ROUNDS {
             while read.load(Ordering::SeqCst) < version.get() {
+                assert!(!reader.is_finished(), "the reader gave up");
                 std::thread::yield_now();
             }
             version = store
