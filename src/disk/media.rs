@@ -62,13 +62,24 @@ pub trait Media: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct FileMedia {
     file: File,
+    /// Goes with the file: whoever still reads or writes it owns the directory.
+    _lock: Option<File>,
 }
 
 impl FileMedia {
     /// Reads and writes this file, which is open for both.
     #[must_use]
     pub fn new(file: File) -> Self {
-        FileMedia { file }
+        FileMedia { file, _lock: None }
+    }
+
+    /// Keeps the lock that this open file holds until nobody uses the file any more.
+    #[must_use]
+    pub fn locked_by(self, lock: File) -> Self {
+        FileMedia {
+            _lock: Some(lock),
+            ..self
+        }
     }
 }
 

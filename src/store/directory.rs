@@ -6,13 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::Error;
-
-/// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
-/// however it ends.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
-}
+use crate::disk::FileMedia;
 
 fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
     Error::Open {
@@ -22,7 +16,9 @@ fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
 }
 
 /// Takes the directory and opens the file of the tables, creating both if they are missing.
-pub(super) fn open(directory: &Path) -> Result<(Lock, File), Error> {
+///
+/// The file comes with the lock: the directory is free once nobody uses the file any more.
+pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -42,10 +38,12 @@ pub(super) fn open(directory: &Path) -> Result<(Lock, File), Error> {
     File::open(directory)
         .and_then(|folder| folder.sync_all())
         .map_err(|cause| failed(directory, "cannot sync the directory", &cause))?;
-    Ok((lock, file))
+    Ok(FileMedia::new(file).locked_by(lock))
 }
 
-fn take_lock(directory: &Path) -> Result<Lock, Error> {
+/// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
+/// however it ends.
+fn take_lock(directory: &Path) -> Result<File, Error> {
     let path = directory.join("lock");
     let mut file = OpenOptions::new()
         .read(true)
@@ -80,7 +78,7 @@ fn take_lock(directory: &Path) -> Result<Lock, Error> {
     file.set_len(0)
         .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
         .map_err(|cause| failed(&path, "cannot write the process id", &cause))?;
-    Ok(Lock { _file: file })
+    Ok(file)
 }
 
 #[cfg(test)]

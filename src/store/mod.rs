@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::disk::{Disk, FileMedia, Media, Settings, Tables};
+use crate::disk::{Disk, Media, Settings, Tables};
 use crate::feed::{Hub, RingLimits, Watch};
 use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
 use crate::sync::Mutex;
@@ -42,8 +42,6 @@ struct Engine {
     index: Option<follow::Follower>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     object_bytes_max: usize,
-    /// Held for as long as the store is open.
-    _lock: Option<directory::Lock>,
 }
 
 /// How large a store is.
@@ -73,10 +71,9 @@ impl Store {
     /// [`Error::Corrupt`] when it holds damage or another format.
     pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let directory = directory.as_ref();
-        let (lock, file) = directory::open(directory)?;
-        let media = Arc::new(FileMedia::new(file));
+        let media = Arc::new(directory::open(directory)?);
         let index = options.index.then(|| directory.join("index"));
-        Store::start(media, options, Some(lock), index.as_deref())
+        Store::start(media, options, index.as_deref())
     }
 
     /// Opens a store on a medium of the caller's, without a search index.
@@ -86,15 +83,10 @@ impl Store {
     /// As [`Store::open`].
     #[doc(hidden)]
     pub fn open_on(media: Arc<dyn Media>, options: Options) -> Result<Self, Error> {
-        Store::start(media, options, None, None)
+        Store::start(media, options, None)
     }
 
-    fn start(
-        media: Arc<dyn Media>,
-        options: Options,
-        lock: Option<directory::Lock>,
-        index: Option<&Path>,
-    ) -> Result<Self, Error> {
+    fn start(media: Arc<dyn Media>, options: Options, index: Option<&Path>) -> Result<Self, Error> {
         let settings = Settings {
             cache_bytes: options.cache_bytes,
             new_epoch: random_epoch()?,
@@ -132,7 +124,6 @@ impl Store {
                 index,
                 threads: Mutex::new(threads),
                 object_bytes_max: options.object_bytes_max,
-                _lock: lock,
             }),
         })
     }
@@ -265,7 +256,7 @@ impl Store {
 
     /// Ends the threads of the store after the writes that are already queued. Watches end, and
     /// later writes answer [`Error::Closed`]; reads still work. The directory is free once the
-    /// last clone is gone.
+    /// last clone is gone, and the last snapshot and watch of it.
     pub fn close(&self) {
         self.engine.close();
     }

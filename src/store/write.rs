@@ -263,44 +263,38 @@ impl Writer {
                 return Err(error);
             }
         };
-        let mut accepted = Vec::new();
-        for Job {
-            writes,
-            dry,
-            answer,
-        } in wave
-        {
-            let start = stage.changes.len();
-            match stage.accept(writes) {
-                Ok(revisions) if dry => {
+        // Nobody is answered before the commit: a refusal too may rest on another's write in it.
+        let decided: Vec<_> = wave
+            .into_iter()
+            .map(|job| {
+                let start = stage.changes.len();
+                let decision = stage.accept(job.writes);
+                if job.dry {
                     stage.take_back(start);
-                    drop(answer.send(Ok(revisions)));
                 }
-                Ok(revisions) => accepted.push((answer, revisions)),
-                // The caller may have gone; then nobody wants the answer.
-                Err(error) => drop(answer.send(Err(error))),
-            }
-        }
+                (job.answer, decision)
+            })
+            .collect();
         let changes = stage.changes;
         drop(stage.view);
         let revisions: Vec<Revision> = changes
             .iter()
             .map(|change| change.revision.clone())
             .collect();
-        let Some(commit) = Commit::new(changes) else {
-            return Ok(());
-        };
-        if let Err(error) = self.disk.commit(&revisions) {
-            let unknown = Error::unavailable(format!(
-                "the commit failed, and whether it took effect is not known: {error}"
-            ));
-            answer_all(accepted.into_iter().map(|(answer, _)| answer), &unknown);
-            return Err(error);
+        if let Some(commit) = Commit::new(changes) {
+            if let Err(error) = self.disk.commit(&revisions) {
+                let unknown = Error::unavailable(format!(
+                    "the commit failed, and whether it took effect is not known: {error}"
+                ));
+                answer_all(decided.into_iter().map(|(answer, _)| answer), &unknown);
+                return Err(error);
+            }
+            self.last_time = time;
+            self.hub.publish(commit);
         }
-        self.last_time = time;
-        self.hub.publish(commit);
-        for (answer, revisions) in accepted {
-            drop(answer.send(Ok(revisions)));
+        for (answer, decision) in decided {
+            // The caller may have gone; then nobody wants the answer.
+            drop(answer.send(decision));
         }
         Ok(())
     }

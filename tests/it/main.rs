@@ -5,4 +5,11 @@
 mod crash;
 mod disk;
 mod faults;
+mod handles;
+mod limits;
+mod links;
+mod model;
 mod random;
+mod reference;
+mod validator;
+mod watch;
