@@ -11,9 +11,9 @@ use annals_index::{Change, Index, IndexOptions, Opening, Query, Scope};
 use crate::recorder::{Image, Model, Platter, Recorder, Step, Survives};
 use crate::samples::{Dice, EPOCH, document, key};
 
-/// How many of the images with a torn commit, or with work to continue, are written to: that
-/// costs threads, where reading costs none.
-const CONTINUED_MAX: usize = 250;
+/// How many images at most are written to, to see that work can go on: that costs threads, where
+/// reading costs none.
+const CONTINUED_MAX: usize = 500;
 
 /// Names with their versions.
 type Documents = BTreeMap<String, u64>;
@@ -180,8 +180,8 @@ impl Verdict {
         if !is_torn {
             compare(work, &index, version)?;
         }
-        let sampled = self.distinct.len() % 97 == 0;
-        if (is_torn || sampled) && self.continued < CONTINUED_MAX {
+        let one_in = if is_torn { 61 } else { 131 };
+        if self.distinct.len().is_multiple_of(one_in) && self.continued < CONTINUED_MAX {
             self.continued += 1;
             let to = in_flight.unwrap_or(version).max(version);
             self.go_on(work, &index, version, to)?;

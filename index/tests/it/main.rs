@@ -2,6 +2,12 @@
 //! linked once; each module has one worry.
 
 mod crash;
+mod damage;
+mod facets;
+mod lifecycle;
+mod limits;
+mod model;
 mod ranking;
 mod recorder;
 mod samples;
+mod writers;

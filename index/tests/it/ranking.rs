@@ -127,7 +127,7 @@ fn camel_case_hyphens_accents_and_case_do_not_matter() {
     check("keeper", &["LighthouseKeeper"]);
     check("light-house", &["LighthouseKeeper"]);
     check("lighthouseKeeper", &["LighthouseKeeper"]);
-    check("OBSERVATORIO estacion", &["Observatório da Estação"]);
+    check("OBSERVATORIO estacao", &["Observatório da Estação"]);
     check("северный ВЕТЕР", &["Observatório da Estação"]);
 }
 
