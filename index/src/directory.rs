@@ -1,8 +1,9 @@
 //! The tantivy directory of a shard: whatever the disk offers, made trustworthy.
 //!
-//! Two things are added. After `meta.json` is replaced the directory is synced, because a commit
-//! is durable only with it. And the small files tantivy replaces (`meta.json`, `.managed.json`),
-//! which carry no checksum of their own, are sealed. Locks and everything else are forwarded.
+//! Three things are added. After `meta.json` is replaced the directory is synced, because a commit
+//! is durable only with it. The small files tantivy replaces (`meta.json`, `.managed.json`),
+//! which carry no checksum of their own, are sealed. And what a crash left of a commit does not
+//! stand in the way of its repetition. Locks and everything else are forwarded.
 
 use std::io;
 use std::path::Path;
@@ -47,8 +48,19 @@ impl Directory for SealedDirectory {
         self.inner.exists(path)
     }
 
+    /// A file that is there already is what a crash left of a commit: tantivy counts on from the
+    /// last commit, so the repeated one names its files of deletions as the lost one did. No file
+    /// in use can bear the name, because nothing committed is numbered so high.
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        self.inner.open_write(path)
+        match self.inner.open_write(path) {
+            Err(OpenWriteError::FileAlreadyExists(_)) => {
+                self.inner.delete(path).map_err(|error| {
+                    OpenWriteError::wrap_io_error(io::Error::other(error), path.to_owned())
+                })?;
+                self.inner.open_write(path)
+            }
+            opened => opened,
+        }
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {

@@ -235,11 +235,15 @@ impl Generation {
         Ok(())
     }
 
+    /// Commits the shards that have changes. The manifest learns of a new shard at once, so that
+    /// its absence is noticed even if nothing else is left to tell.
     fn commit_pending(&mut self, version: u64, previous: u64) -> Result<()> {
         let dirty: Vec<u16> = self.pending.keys().copied().collect();
+        let before = self.shards.len();
         for &id in &dirty {
             self.shard(id)?;
         }
+        let has_grown = self.shards.len() > before;
         let steps = self.shards.values().map(|shard| {
             let shall = if dirty.contains(&shard.id) {
                 version
@@ -263,6 +267,9 @@ impl Generation {
         for id in dirty {
             self.feed(id)?;
             self.commit_shard(id, version, &payload)?;
+        }
+        if has_grown {
+            self.stamp(version)?;
         }
         Ok(())
     }

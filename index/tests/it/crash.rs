@@ -13,7 +13,7 @@ use crate::samples::{Dice, EPOCH, document, key};
 
 /// How many images at most are written to, to see that work can go on: that costs threads, where
 /// reading costs none.
-const CONTINUED_MAX: usize = 500;
+const CONTINUED_MAX: usize = 1_000;
 
 /// Names with their versions.
 type Documents = BTreeMap<String, u64>;
@@ -180,7 +180,7 @@ impl Verdict {
         if !is_torn {
             compare(work, &index, version)?;
         }
-        let one_in = if is_torn { 61 } else { 131 };
+        let one_in = if is_torn { 31 } else { 67 };
         if self.distinct.len().is_multiple_of(one_in) && self.continued < CONTINUED_MAX {
             self.continued += 1;
             let to = in_flight.unwrap_or(version).max(version);

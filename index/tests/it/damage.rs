@@ -223,3 +223,31 @@ fn a_rebuild_whose_folder_vanishes_can_be_started_again() {
     assert_eq!(index.version(), Some(8));
     index.check().unwrap();
 }
+
+#[test]
+fn things_of_another_kind_in_the_folder_ask_for_a_rebuild() {
+    for name in ["manifest", "gen-1", "gen-1/0"] {
+        let dir = tempfile::tempdir().unwrap();
+        build(dir.path());
+        let path = dir.path().join(name);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+            fs::write(&path, b"a file where a folder was").unwrap();
+        } else {
+            fs::remove_file(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+        }
+        let (_, opening) = Index::open(dir.path(), EPOCH, 7, options()).unwrap();
+        assert!(
+            matches!(opening, Opening::Rebuild { .. }),
+            "{name}: {opening:?}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_one_is_an_error_of_the_disk() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let opened = Index::open(file.path(), EPOCH, 7, options());
+    assert!(matches!(opened.err(), Some(Error::Io(_))));
+}

@@ -44,7 +44,7 @@ impl World {
         for _ in 0..=self.dice.roll(6) {
             self.version += 1;
             let name = format!("n{}", self.dice.roll(9));
-            let mut key = key(*self.dice.pick(&SPACES), &name);
+            let mut key = key(self.dice.pick(&SPACES), &name);
             if self.dice.chance(3) {
                 key.resource = "folders".into();
             }
@@ -64,12 +64,12 @@ impl World {
     }
 
     fn document(&mut self, key: DocumentKey) -> Document {
-        let words: Vec<&str> = (0..3).map(|_| *self.dice.pick(&WORDS)).collect();
-        let tags = (0..self.dice.roll(3)).map(|_| String::from(*self.dice.pick(&WORDS)));
+        let words: Vec<&str> = (0..3).map(|_| self.dice.pick(&WORDS)).collect();
+        let tags = (0..self.dice.roll(3)).map(|_| String::from(self.dice.pick(&WORDS)));
         Document {
             tags: tags.collect(),
-            labels: vec![("team".into(), String::from(*self.dice.pick(&WORDS)))],
-            folder: String::from(*self.dice.pick(&FOLDERS)),
+            labels: vec![("team".into(), String::from(self.dice.pick(&WORDS)))],
+            folder: String::from(self.dice.pick(&FOLDERS)),
             key,
             ..document("", "", &words.join(" - "), self.version)
         }
@@ -177,7 +177,7 @@ impl World {
         let dice = &mut self.dice;
         let some = |dice: &mut Dice| dice.chance(4);
         let words = (0..dice.roll(4))
-            .map(|_| *dice.pick(&WORDS))
+            .map(|_| dice.pick(&WORDS))
             .collect::<Vec<_>>();
         let mut query = Query {
             text: words.join(" "),
@@ -189,16 +189,16 @@ impl World {
             ..Query::default()
         };
         if some(dice) {
-            query.namespace = Some(String::from(*dice.pick(&SPACES)));
+            query.namespace = Some(String::from(dice.pick(&SPACES)));
         }
         if some(dice) {
-            query.folder = Some(String::from(*dice.pick(&FOLDERS)));
+            query.folder = Some(String::from(dice.pick(&FOLDERS)));
         }
         if some(dice) {
-            query.tags = vec![String::from(*dice.pick(&WORDS))];
+            query.tags = vec![String::from(dice.pick(&WORDS))];
         }
         if some(dice) {
-            query.labels = vec![("team".into(), String::from(*dice.pick(&WORDS)))];
+            query.labels = vec![("team".into(), String::from(dice.pick(&WORDS)))];
         }
         if some(dice) {
             query.names = (0..4).map(|_| format!("n{}", dice.roll(9))).collect();
@@ -220,13 +220,13 @@ impl World {
 }
 
 fn grant(dice: &mut Dice) -> Grant {
-    let folders = |dice: &mut Dice| String::from(*dice.pick(&FOLDERS));
-    let resource = |dice: &mut Dice| *dice.pick(&["folders", "dashboards", "nothing"]);
+    let folders = |dice: &mut Dice| String::from(dice.pick(&FOLDERS));
+    let resource = |dice: &mut Dice| dice.pick(&["folders", "dashboards", "nothing"]);
     Grant {
         kind: dice
             .chance(2)
             .then(|| ("dashboard.grafana.app".into(), resource(dice).into())),
-        namespace: dice.chance(2).then(|| String::from(*dice.pick(&SPACES))),
+        namespace: dice.chance(2).then(|| String::from(dice.pick(&SPACES))),
         reach: match dice.roll(3) {
             0 => Reach::All,
             1 => Reach::Folders((0..2).map(|_| folders(dice)).collect()),

@@ -70,9 +70,7 @@ fn the_forty_one_dashboards_are_found_by_what_people_type() {
         "{:?}",
         titles(&latency)
     );
-    let both = search(&index, "latency");
-    let has_both = both.hits.iter().any(|hit| hit.title.contains("CoreDNS"));
-    assert_eq!(latency.relaxed, !has_both);
+    assert!(latency.relaxed, "no dashboard has both words");
 }
 
 fn samples() -> (tempfile::TempDir, Index) {
