@@ -7,6 +7,7 @@
 //! Absent on purpose: healing. After a failed commit the owner stops using the generation.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tantivy::Searcher;
@@ -82,6 +83,14 @@ pub(crate) struct View {
     pub(crate) shards: BTreeMap<u16, Searcher>,
 }
 
+fn sweep(ground: &Ground, path: &str, shard: &Shard) -> Result<()> {
+    let files = ground.disk.files(path)?;
+    let names = files
+        .iter()
+        .filter_map(|(file, _)| file.strip_prefix(path)?.strip_prefix('/'));
+    shard.sweep(names.map(PathBuf::from))
+}
+
 impl Generation {
     /// Makes an empty generation.
     pub(crate) fn create(ground: Ground, number: u64) -> Result<Generation> {
@@ -103,6 +112,9 @@ impl Generation {
             match Shard::open(id, ground.directory(&path)?, &ground.schema, verify)? {
                 None => leftovers.push(path),
                 Some((shard, payload)) => {
+                    if verify {
+                        sweep(&ground, &path, &shard)?;
+                    }
                     found.push((id, payload));
                     shards.insert(id, shard);
                 }
