@@ -108,7 +108,6 @@ pub(crate) struct Segment {
 }
 
 /// A document in the heap; the greatest is the one to give way.
-#[derive(PartialEq, PartialOrd)]
 struct Candidate {
     places: Vec<Place>,
     key: u64,
@@ -116,7 +115,19 @@ struct Candidate {
     score: f32,
 }
 
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Candidate) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
 impl Eq for Candidate {}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Candidate) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Candidate) -> std::cmp::Ordering {

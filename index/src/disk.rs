@@ -49,7 +49,7 @@ impl Folder {
 
     fn sync_parent(&self, path: &Path) -> io::Result<()> {
         match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Ok(()),
+            Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
             Some(parent) => File::open(parent)?.sync_all(),
             None => Ok(()),
         }

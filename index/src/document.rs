@@ -63,7 +63,8 @@ pub struct FieldSpec {
     /// What its values are.
     pub kind: FieldKind,
     /// How much a word found here counts, where a word in a tag counts 8 and one in the title 16.
-    /// Rounded to one of 0.5, 1, 2 and 4; zero or less keeps the field out of the free text.
+    /// Rounded to one of 0.5, 1, 2 and 4; zero or less keeps the field out of the free text, where
+    /// numbers, truths and dates never are.
     pub weight: f32,
     /// Whether queries may ask for an exact value or count values.
     pub filterable: bool,

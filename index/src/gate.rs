@@ -10,8 +10,11 @@ use tantivy::columnar::StrColumn;
 use tantivy::{DocId, SegmentReader};
 
 use crate::error::Result;
-use crate::schema::{exact, type_term};
+use crate::schema::{exact, inexact, type_term};
 use crate::scope::{Grant, Reach, Scope};
+
+/// Looking up a name costs about as much as walking past so many terms.
+const WALK_TERMS: usize = 64;
 
 pub(crate) enum Gate {
     Open,
@@ -47,14 +50,27 @@ impl Bits {
         let Some(column) = column else {
             return Ok(Bits(Vec::new()));
         };
-        let mut bits = vec![0; column.num_terms().div_ceil(64)];
-        for name in names {
-            let ord = column.dictionary().term_ord(exact(name))?;
-            if let Some((word, bit)) = ord.map(|ord| ((ord / 64) as usize, ord % 64)) {
-                bits[word] |= 1 << bit;
+        let mut bits = Bits(vec![0; column.num_terms().div_ceil(64)]);
+        if column.num_terms() > names.len() * WALK_TERMS {
+            for name in names {
+                if let Some(ord) = column.dictionary().term_ord(exact(name))? {
+                    bits.add(ord);
+                }
+            }
+            return Ok(bits);
+        }
+        let mut terms = column.dictionary().stream()?;
+        while terms.advance() {
+            let name = std::str::from_utf8(terms.key()).map(inexact);
+            if name.is_ok_and(|name| names.contains(name)) {
+                bits.add(terms.term_ord());
             }
         }
-        Ok(Bits(bits))
+        Ok(bits)
+    }
+
+    fn add(&mut self, ord: u64) {
+        self.0[(ord / 64) as usize] |= 1 << (ord % 64);
     }
 
     fn holds(&self, ord: Option<u64>) -> bool {

@@ -7,6 +7,7 @@
 //! Absent on purpose: healing. After a failed commit the owner stops using the generation.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tantivy::Searcher;
@@ -82,6 +83,14 @@ pub(crate) struct View {
     pub(crate) shards: BTreeMap<u16, Searcher>,
 }
 
+fn sweep(ground: &Ground, path: &str, shard: &Shard) -> Result<()> {
+    let files = ground.disk.files(path)?;
+    let names = files
+        .iter()
+        .filter_map(|(file, _)| file.strip_prefix(path)?.strip_prefix('/'));
+    shard.sweep(names.map(PathBuf::from))
+}
+
 impl Generation {
     /// Makes an empty generation.
     pub(crate) fn create(ground: Ground, number: u64) -> Result<Generation> {
@@ -103,6 +112,9 @@ impl Generation {
             match Shard::open(id, ground.directory(&path)?, &ground.schema, verify)? {
                 None => leftovers.push(path),
                 Some((shard, payload)) => {
+                    if verify {
+                        sweep(&ground, &path, &shard)?;
+                    }
                     found.push((id, payload));
                     shards.insert(id, shard);
                 }
@@ -235,11 +247,15 @@ impl Generation {
         Ok(())
     }
 
+    /// Commits the shards that have changes. The manifest learns of a new shard at once, so that
+    /// its absence is noticed even if nothing else is left to tell.
     fn commit_pending(&mut self, version: u64, previous: u64) -> Result<()> {
         let dirty: Vec<u16> = self.pending.keys().copied().collect();
+        let before = self.shards.len();
         for &id in &dirty {
             self.shard(id)?;
         }
+        let has_grown = self.shards.len() > before;
         let steps = self.shards.values().map(|shard| {
             let shall = if dirty.contains(&shard.id) {
                 version
@@ -263,6 +279,9 @@ impl Generation {
         for id in dirty {
             self.feed(id)?;
             self.commit_shard(id, version, &payload)?;
+        }
+        if has_grown {
+            self.stamp(version)?;
         }
         Ok(())
     }

@@ -134,20 +134,21 @@ impl Index {
     ) -> Result<(Index, Opening)> {
         let identity = Identity::new(epoch, options.shards);
         let ground = Ground::new(disk, identity, options);
-        let found = guard(|| find(&ground, head));
-        let (live, shown, opening) = match found {
+        let clean = take_clean(&ground)?;
+        let (live, shown, opening) = match guard(|| find(&ground, clean, head)) {
             Ok(generation) => {
                 let version = generation.version();
                 let shown = show(&generation);
                 (Some(generation), shown, Opening::Sound { version })
             }
-            Err(Error::Io(error)) => return Err(Error::Io(error)),
-            Err(Error::Damaged { reason } | Error::NotReady { reason }) => (
-                None,
-                Shown::Nothing(reason.clone()),
-                Opening::Rebuild { reason },
-            ),
-            Err(error @ Error::BadQuery { .. }) => return Err(error),
+            Err(error) => {
+                let reason = reason(error);
+                (
+                    None,
+                    Shown::Nothing(reason.clone()),
+                    Opening::Rebuild { reason },
+                )
+            }
         };
         let inner = Inner {
             ground,
@@ -361,13 +362,28 @@ fn show(generation: &Generation) -> Shown {
     }
 }
 
-/// Finds the current generation, if it is sound, and removes what others left behind.
-fn find(ground: &Ground, head: u64) -> Result<Generation> {
+/// The mark of a clean close, if there is one; it is gone before anything else is done.
+fn take_clean(ground: &Ground) -> Result<Option<Clean>> {
     let disk = &ground.disk;
-    let clean = disk.read(CLEAN_FILE)?;
-    if clean.is_some() {
-        disk.remove(CLEAN_FILE)?;
+    if !disk.names()?.iter().any(|name| name == CLEAN_FILE) {
+        return Ok(None);
     }
+    let sealed = disk.read(CLEAN_FILE).unwrap_or_default();
+    disk.remove(CLEAN_FILE)?;
+    Ok(sealed.and_then(|sealed| manifest::read(&sealed)))
+}
+
+fn reason(error: Error) -> String {
+    match error {
+        Error::Damaged { reason } | Error::NotReady { reason } => reason,
+        Error::Io(_) | Error::BadQuery { .. } => error.to_string(),
+    }
+}
+
+/// Finds the current generation, if it is sound, and removes what others left behind. Whatever
+/// goes wrong here, a rebuild can mend it, or will say better what is wrong with the disk.
+fn find(ground: &Ground, clean: Option<Clean>, head: u64) -> Result<Generation> {
+    let disk = &ground.disk;
     let sealed = disk
         .read(MANIFEST_FILE)?
         .ok_or_else(|| Error::not_ready("there is none yet"))?;
@@ -380,12 +396,7 @@ fn find(ground: &Ground, head: u64) -> Result<Generation> {
     if !disk.exists(&path) {
         return Err(Error::damaged(format!("{path} is gone")));
     }
-    for name in disk.names()? {
-        if generation_number(&name).is_some_and(|number| number != manifest.generation) {
-            disk.remove(&name)?;
-        }
-    }
-    let clean = clean.and_then(|sealed| manifest::read::<Clean>(&sealed));
+    sweep(ground, manifest.generation);
     let unchanged = clean.is_some_and(|clean| {
         clean.generation == manifest.generation
             && disk.files(&path).is_ok_and(|files| files == clean.files)
@@ -398,6 +409,17 @@ fn find(ground: &Ground, head: u64) -> Result<Generation> {
         )));
     }
     Ok(generation)
+}
+
+/// Removes every other generation. What cannot be removed now is removed at the next open.
+fn sweep(ground: &Ground, current: u64) {
+    for name in ground.disk.names().unwrap_or_default() {
+        if generation_number(&name).is_some_and(|number| number != current)
+            && let Err(error) = ground.disk.remove(&name)
+        {
+            tracing::warn!(%name, %error, "cannot remove an old generation of the index");
+        }
+    }
 }
 
 /// A new generation in the making. Dropped before it is finished, it leaves nothing behind.
@@ -433,21 +455,9 @@ impl Rebuild {
             live.generation.replace(generation)
         };
         drop(old);
-        self.sweep();
+        sweep(&self.inner.ground, self.number);
         *self.inner.building.lock() = None;
         Ok(())
-    }
-
-    /// Removes every other generation. What cannot be removed now is removed at the next open.
-    fn sweep(&self) {
-        let disk = &self.inner.ground.disk;
-        for name in disk.names().unwrap_or_default() {
-            if generation_number(&name).is_some_and(|number| number != self.number)
-                && let Err(error) = disk.remove(&name)
-            {
-                tracing::warn!(%name, %error, "cannot remove an old generation of the index");
-            }
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What is written about an index besides its documents, and what it says after a crash.
 //!
 //! ```text
-//! manifest     the current generation, and a version it was complete at. Replaced at the end of
-//!              a rebuild (this is the swap) and now and then while nothing is indexed
+//! manifest     the current generation, a version it was complete at, and its shards. Replaced at
+//!              the end of a rebuild (this is the swap), after the first commit of a new shard,
+//!              and now and then while nothing is indexed
 //! clean        written by a clean close, removed by the next open: every file with its length.
 //!              Without it, or if a length differs, every checksum is verified
 //! gen-N/S/     shard S of generation N, a tantivy index

@@ -13,7 +13,7 @@ pub const WORDS_MAX: usize = 64;
 /// Most hits of one page.
 pub const LIMIT_MAX: usize = 10_000;
 /// The last place a page may reach: `offset + limit` is at most this.
-pub const WINDOW_MAX: usize = 100_000;
+pub const WINDOW_MAX: usize = 10_000;
 /// Most values of each filter that takes a list, names excepted.
 pub const FILTERS_MAX: usize = 64;
 /// Most names a query may ask for.

@@ -18,7 +18,7 @@
 //! [`crate::words`] before tantivy sees them. Scores are constants per field, so postings hold no
 //! frequencies. A change of this file that changes what is indexed needs a new [`SCHEMA_ID`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tantivy::schema::{
     FAST, Field, IndexRecordOption, JsonObjectOptions, OwnedValue, STORED, Schema,
@@ -202,11 +202,16 @@ impl Fields {
         row.add_text(self.name, &key.name);
         row.add_text(self.folder, exact(&document.folder));
         row.add_text(self.kind, exact(&document.kind));
-        for tag in document.tags.iter().filter(|tag| !tag.is_empty()) {
+        for tag in document
+            .tags
+            .iter()
+            .filter(|tag| !tag.is_empty())
+            .collect::<BTreeSet<_>>()
+        {
             row.add_text(self.tag, tag);
             add_words(&mut row, self.tag_words, words(tag));
         }
-        for (key, value) in &document.labels {
+        for (key, value) in document.labels.iter().collect::<BTreeSet<_>>() {
             row.add_text(self.label, label_term(key, value));
         }
         let title = whole(&document.title);
@@ -243,10 +248,12 @@ impl Fields {
     fn add_own(&self, row: &mut TantivyDocument, fields: &[FieldValue]) {
         let mut sort = BTreeMap::new();
         for FieldValue { spec, values } in fields {
-            for value in values {
-                if spec.filterable {
-                    row.add_text(self.own, own_term(&spec.name, &canonical(value)));
+            if spec.filterable {
+                for value in values.iter().map(canonical).collect::<BTreeSet<_>>() {
+                    row.add_text(self.own, own_term(&spec.name, &value));
                 }
+            }
+            for value in values {
                 if let (Value::Text(text), Some(class)) = (value, weight_class(spec.weight)) {
                     add_words(row, self.own_words[class], words(text));
                 }

@@ -1,9 +1,12 @@
 //! The road of a search: plan, run it on the shards it concerns, order, read the page.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use tantivy::schema::Value as _;
-use tantivy::{Searcher, TantivyDocument};
+use tantivy::collector::{Count, TopDocs};
+use tantivy::query::TermQuery;
+use tantivy::schema::{IndexRecordOption, Value as _};
+use tantivy::{Order, Searcher, TantivyDocument};
 
 use crate::collect::{Collect, Found, Harvest};
 use crate::error::{Error, Result};
@@ -126,27 +129,22 @@ fn stored_bytes<'a>(ground: &Ground, document: &'a TantivyDocument) -> Result<&'
 
 /// How many documents a view holds, how many marks, and the newest of the marks.
 pub(crate) fn survey(ground: &Ground, view: &View, marks: usize) -> Result<Survey> {
-    use tantivy::collector::DocSetCollector;
-    use tantivy::query::TermQuery;
-    use tantivy::schema::IndexRecordOption;
-
     let query = TermQuery::new(ground.fields.aside_term(), IndexRecordOption::Basic);
+    let newest = || TopDocs::with_limit(marks).order_by_fast_field::<u64>("version", Order::Desc);
     let mut survey = Survey::default();
     for searcher in view.shards.values() {
-        let aside = searcher.search(&query, &DocSetCollector)?;
-        survey.documents += searcher.num_docs().saturating_sub(aside.len() as u64);
-        survey.set_aside += aside.len() as u64;
-        for address in aside {
+        let (aside, newest) = searcher.search(&query, &(Count, newest()))?;
+        survey.documents += searcher.num_docs().saturating_sub(aside as u64);
+        survey.set_aside += aside as u64;
+        for (_, address) in newest {
             let document: TantivyDocument = searcher.doc(address)?;
             survey
                 .marks
                 .push(Aside::read(stored_bytes(ground, &document)?)?);
         }
-        survey
-            .marks
-            .sort_by_key(|mark| std::cmp::Reverse(mark.version));
-        survey.marks.truncate(marks);
     }
+    survey.marks.sort_by_key(|mark| Reverse(mark.version));
+    survey.marks.truncate(marks);
     Ok(survey)
 }
 

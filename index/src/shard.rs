@@ -3,14 +3,15 @@
 //! A shard is opened without a writer; [`Writers`] opens one when there is something to write and
 //! keeps few of them open. Merging removes deleted documents once they are a third of a segment.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use tantivy::directory::Directory;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::Schema;
 use tantivy::{IndexReader, IndexWriter, ReloadPolicy, Searcher};
 
-use crate::directory::{META_FILE, SealedDirectory};
+use crate::directory::{LIST_FILE, META_FILE, SealedDirectory};
 use crate::error::{Error, Result};
 use crate::manifest::{self, Payload};
 
@@ -85,6 +86,18 @@ impl Shard {
     /// Lets new searches see the newest commit.
     pub(crate) fn reload(&self) -> Result<()> {
         Ok(self.reader.reload()?)
+    }
+
+    /// Removes what a crash left of a commit: nobody lists it, and the repeated commit names its
+    /// files of deletions as the lost one did.
+    pub(crate) fn sweep(&self, files: impl Iterator<Item = PathBuf>) -> Result<()> {
+        let mut living = self.index.load_metas()?.list_segment_files();
+        living.extend([META_FILE, LIST_FILE].map(PathBuf::from));
+        let directory = self.index.directory();
+        files
+            .filter(|file| !living.contains(file))
+            .try_for_each(|file| directory.delete(&file))
+            .map_err(|error| Error::Io(io::Error::other(error)))
     }
 
     /// Makes the names of all files durable, those tantivy only tidied up included.

@@ -70,9 +70,7 @@ fn the_forty_one_dashboards_are_found_by_what_people_type() {
         "{:?}",
         titles(&latency)
     );
-    let both = search(&index, "latency");
-    let has_both = both.hits.iter().any(|hit| hit.title.contains("CoreDNS"));
-    assert_eq!(latency.relaxed, !has_both);
+    assert!(latency.relaxed, "no dashboard has both words");
 }
 
 fn samples() -> (tempfile::TempDir, Index) {
@@ -127,7 +125,7 @@ fn camel_case_hyphens_accents_and_case_do_not_matter() {
     check("keeper", &["LighthouseKeeper"]);
     check("light-house", &["LighthouseKeeper"]);
     check("lighthouseKeeper", &["LighthouseKeeper"]);
-    check("OBSERVATORIO estacion", &["Observatório da Estação"]);
+    check("OBSERVATORIO estacao", &["Observatório da Estação"]);
     check("северный ВЕТЕР", &["Observatório da Estação"]);
 }
 

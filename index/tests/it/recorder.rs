@@ -5,13 +5,13 @@
 //! promises only what POSIX does: a sync of a file keeps its content, a sync of a directory the
 //! names in it. Content that was not synced may be lost, kept in part, or kept out of order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annals_index::disk::Disk;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
     AntiCallToken, Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, TerminatingWrite,
@@ -130,6 +130,26 @@ impl Memory {
 #[derive(Clone, Default)]
 pub(crate) struct Recorder {
     memory: Arc<Mutex<Memory>>,
+    locks: Arc<Locks>,
+}
+
+/// The locks that are held now; a crash releases them all.
+#[derive(Default)]
+struct Locks {
+    held: Mutex<HashSet<String>>,
+    released: Condvar,
+}
+
+struct Held {
+    locks: Arc<Locks>,
+    name: String,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.locks.held.lock().remove(&self.name);
+        self.locks.released.notify_all();
+    }
 }
 
 impl Recorder {
@@ -185,6 +205,7 @@ impl Disk for Recorder {
     fn directory(&self, path: &str) -> io::Result<Box<dyn Directory>> {
         Ok(Box::new(Shelf {
             memory: self.memory.clone(),
+            locks: self.locks.clone(),
             path: path.to_owned(),
         }))
     }
@@ -240,6 +261,7 @@ impl Disk for Recorder {
 #[derive(Clone)]
 struct Shelf {
     memory: Arc<Mutex<Memory>>,
+    locks: Arc<Locks>,
     path: String,
 }
 
@@ -307,8 +329,19 @@ impl Directory for Shelf {
         Ok(())
     }
 
-    fn acquire_lock(&self, _lock: &Lock) -> Result<DirectoryLock, LockError> {
-        Ok(DirectoryLock::from(Box::new(())))
+    fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
+        let name = self.at(&lock.filepath);
+        let mut held = self.locks.held.lock();
+        while !held.insert(name.clone()) {
+            if !lock.is_blocking {
+                return Err(LockError::LockBusy);
+            }
+            self.locks.released.wait(&mut held);
+        }
+        Ok(DirectoryLock::from(Box::new(Held {
+            locks: self.locks.clone(),
+            name,
+        })))
     }
 
     fn watch(&self, _callback: WatchCallback) -> tantivy::Result<WatchHandle> {
