@@ -11,6 +11,7 @@ mod history;
 mod import;
 mod index;
 mod kind;
+mod local;
 mod object;
 mod print;
 mod run;

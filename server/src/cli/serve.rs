@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use annals::Store;
 use axum::Router;
 use clap::Args as Flags;
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::size::Size;
 use super::{Exit, Failure, print};
+use crate::api;
 use crate::net::{self, Health, Limits, Shutdown};
 use crate::setup::{DataDir, Prepared, Wish, prepare};
 
@@ -58,6 +60,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     } else {
         DataDir::open(&args.data_dir)?
     };
+    // The store's lock comes first: whoever has the directory has everything in it.
+    let store = super::local::open(dir.path(), args.cache_size)?;
     let (listener, listen) = net::bind(args.listen).await?;
     let wish = Wish {
         listen,
@@ -67,9 +71,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let prepared = prepare(&dir, &wish)?;
     let shutdown = Shutdown::on_signals()
         .map_err(|why| Failure::new(Exit::Failed, format!("cannot wait for signals: {why}")))?;
-    let app = net::door(app(&args, &shutdown), prepared.gate.clone());
+    let app = net::door(app(&store, &shutdown)?, prepared.gate.clone());
     print::out(&first_screen(&prepared, listen, &dir))?;
     let drained = net::serve(listener, prepared.tls, app, Limits::default(), shutdown).await;
+    store.close();
     if drained.cut > 0 {
         eprintln!(
             "stopped; {} connections were still busy and were cut",
@@ -80,11 +85,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// What is served behind the door.
-fn app(args: &Args, shutdown: &Shutdown) -> Router {
-    tracing::debug!(cache_bytes = args.cache_size.0, "serving");
-    Health::new(shutdown.clone())
-        .routes()
-        .fallback(net::not_found)
+fn app(store: &Store, shutdown: &Shutdown) -> Result<Router, Failure> {
+    let api = super::local::api(store, shutdown.clone())?;
+    let (written, indexed) = (store.clone(), store.clone());
+    let health = Health::new(shutdown.clone())
+        .check("store", move || written.write_failure().map_or(Ok(()), Err))
+        .note("index", move || indexed.index_report().reason());
+    Ok(health.routes().merge(api::routes(api)))
 }
 
 fn log(filter: &str) -> Result<(), Failure> {

@@ -19,11 +19,13 @@ use super::{Identity, Shutdown};
 const KUBERNETES: (&str, &str) = ("1", "36");
 
 type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Note = Box<dyn Fn() -> String + Send + Sync>;
 
 /// The checks behind the health endpoints.
 pub struct Health {
     shutdown: Shutdown,
     checks: Vec<(&'static str, Probe)>,
+    notes: Vec<(&'static str, Note)>,
 }
 
 impl Health {
@@ -33,6 +35,7 @@ impl Health {
         Self {
             shutdown,
             checks: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -44,6 +47,17 @@ impl Health {
         probe: impl Fn() -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.checks.push((name, Box::new(probe)));
+        self
+    }
+
+    /// Adds a line to the verbose answer that does not decide whether the server is ready.
+    #[must_use]
+    pub fn note(
+        mut self,
+        name: &'static str,
+        note: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.notes.push((name, Box::new(note)));
         self
     }
 
@@ -74,6 +88,9 @@ impl Health {
                     text.push_str(&format!("[-]{name} failed: {why}\n"));
                 }
             }
+        }
+        for (name, note) in &self.notes {
+            text.push_str(&format!("[i]{name}: {}\n", note()));
         }
         (is_well, text)
     }

@@ -10,7 +10,13 @@ use std::path::{Path, PathBuf};
 use super::Error;
 
 /// A directory that holds one of these is ours.
-const MARKS: [&str; 5] = ["tls", "store", "lock", "admin.sha256", "admin.kubeconfig"];
+const MARKS: [&str; 5] = [
+    "tls",
+    "store.redb",
+    "lock",
+    "admin.sha256",
+    "admin.kubeconfig",
+];
 
 /// What may lie in an otherwise empty directory.
 const HARMLESS: &str = "lost+found";

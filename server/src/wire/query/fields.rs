@@ -8,7 +8,7 @@ use annals::{FieldTest, ObjectField};
 use crate::wire::status::Status;
 
 /// Reads a selector; the empty one selects everything.
-pub fn parse(text: &str) -> Result<Vec<FieldTest>, Status> {
+pub(super) fn parse(text: &str) -> Result<Vec<FieldTest>, Status> {
     let terms = split(text).into_iter().filter(|term| !term.is_empty());
     terms.map(parse_term).collect()
 }
