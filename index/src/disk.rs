@@ -1,7 +1,7 @@
 //! The folder an index lives in, seen as the few operations the index needs.
 //!
 //! The trait is the seam at which a test puts a recording, lying disk under the whole crate; the
-//! only other implementation is [`Folder`]. Paths are relative, with `/` between the parts. What
+//! only other implementation is `Folder`. Paths are relative, with `/` between the parts. What
 //! `make`, `replace` and `remove` have done survives a crash once they have returned.
 
 use std::fs::{self, File};

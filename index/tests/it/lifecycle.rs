@@ -177,3 +177,32 @@ fn a_closed_index_answers_no_more() {
     ));
     assert!(matches!(index.commit(9), Err(Error::NotReady { .. })));
 }
+
+#[test]
+fn searches_during_commits_see_one_version_or_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = ready(dir.path(), IndexOptions::default().shards(3));
+    let versions = 30;
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            let index = index.clone();
+            threads.spawn(move || {
+                let mut last = 0;
+                while last < versions {
+                    let hits = index.search(&Query::default(), &Scope::All).unwrap();
+                    assert_eq!(hits.total, hits.version, "version {}", hits.version);
+                    assert!(hits.version >= last);
+                    last = hits.version;
+                }
+            });
+        }
+        for version in (2..=versions).step_by(2) {
+            let put = |version: u64| {
+                let space = format!("space{version}");
+                Change::Put(Box::new(document(&space, "name", "title", version)))
+            };
+            index.apply(vec![put(version - 1), put(version)]).unwrap();
+            index.commit(version).unwrap();
+        }
+    });
+}
