@@ -133,7 +133,7 @@ impl Intake {
         let namespace = of.namespace.map(str::to_owned);
         let metadata = self.metadata();
         for owned in OWNED {
-            metadata.remove(owned);
+            metadata.shift_remove(owned);
         }
         set_namespace(metadata, namespace);
         metadata.insert("uid".to_owned(), value!(uuid::Uuid::new_v4().to_string()));
@@ -155,10 +155,11 @@ impl Intake {
             .unwrap_or_default();
         let metadata = self.metadata();
         for owned in OWNED {
-            metadata.remove(owned);
-            if let Some(value) = old.get(owned).filter(|_| owned != "resourceVersion") {
-                metadata.insert(owned.to_owned(), value.clone());
-            }
+            // In place, so that the order of the fields stays as it is.
+            match old.get(owned) {
+                Some(value) => metadata.insert(owned.to_owned(), value.clone()),
+                None => metadata.shift_remove(owned),
+            };
         }
         set_namespace(metadata, namespace);
         if changed {
@@ -198,7 +199,7 @@ const OWNED: [&str; 8] = [
 fn set_namespace(metadata: &mut Map<String, Value>, namespace: Option<String>) {
     match namespace {
         Some(namespace) => metadata.insert("namespace".to_owned(), value!(namespace)),
-        None => metadata.remove("namespace"),
+        None => metadata.shift_remove("namespace"),
     };
 }
 
@@ -228,7 +229,7 @@ pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     let metadata = |object: &Value| {
         let mut metadata = object.get("metadata").and_then(Value::as_object).cloned();
         if let Some(fields) = &mut metadata {
-            fields.remove("resourceVersion");
+            fields.shift_remove("resourceVersion");
         }
         metadata
     };
