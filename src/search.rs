@@ -27,6 +27,13 @@ impl IndexReport {
             .is_some_and(|status| status.version.is_some())
     }
 
+    /// Whether answers reflect this version.
+    #[must_use]
+    pub fn reflects(&self, version: crate::Version) -> bool {
+        let reached = self.status.as_ref().and_then(|status| status.version);
+        reached.is_some_and(|reached| reached >= version.get())
+    }
+
     /// Why searches are not answered, or an earlier problem.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -1,15 +1,19 @@
 //! A data directory, opened in this process: for `serve`, `check`, and `--data-dir`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use annals::{Error, ErrorKind, Options, Store};
+use axum::Extension;
+use clap::Args;
 
 use super::size::Size;
-use super::{Exit, Failure};
-use crate::api::{Api, indexed};
+use super::{Exit, Failure, print};
+use crate::api::{Api, indexed, routes};
+use crate::client::{Client, Target};
 use crate::kinds::Kinds;
 use crate::limits;
-use crate::net::Shutdown;
+use crate::net::{Identity, Shutdown};
 
 /// Opens the store of a data directory.
 pub(super) fn open(directory: &Path, cache: Size) -> Result<Store, Failure> {
@@ -19,6 +23,66 @@ pub(super) fn open(directory: &Path, cache: Size) -> Result<Store, Failure> {
         .object_bytes_max(limits::OBJECT_BYTES)
         .kinds(indexed(&kinds()?));
     Store::open(directory, options).map_err(|error| failure(&error))
+}
+
+/// What a client command may take of memory for pages.
+const CLIENT_CACHE: Size = Size(64 * 1024 * 1024);
+
+/// Opens a directory that a server has made.
+fn open_existing(directory: &Path) -> Result<Store, Failure> {
+    if !directory.join("store.redb").is_file() {
+        let what = format!("{}: no data directory of annals", directory.display());
+        return Err(Failure::new(Exit::NotFound, what));
+    }
+    open(directory, CLIENT_CACHE)
+}
+
+/// A client of the API over a directory, in this process. Waits until the index is up to date.
+pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
+    let store = open_existing(directory)?;
+    let newest = store.stats().map_err(|error| failure(&error))?.version;
+    let deadline = Instant::now() + INDEX_PATIENCE;
+    while !store.index_report().reflects(newest) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let user = Identity::of_token("local", &[]);
+    let router = routes(api(&store, Shutdown::new())?).layer(Extension(user));
+    Ok(Client::new(Target::here(
+        &directory.display().to_string(),
+        router,
+    )))
+}
+
+/// How long a command waits for the index of a directory it has opened.
+const INDEX_PATIENCE: Duration = Duration::from_secs(30);
+
+/// `annals check`: proves that a directory is whole.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The data directory; no server may have it open
+    #[arg(long, value_name = "DIR", default_value = "./annals-data")]
+    data_dir: PathBuf,
+}
+
+/// Reads everything and compares it.
+pub(super) fn check(args: &Check) -> Result<Exit, Failure> {
+    let store = open_existing(&args.data_dir)?;
+    let report = store.check().map_err(|error| failure(&error))?;
+    let mut text = format!(
+        "{} revisions, {} live objects, {} deleted ones: ",
+        report.revisions, report.live, report.trash
+    );
+    if report.wrong == 0 {
+        text.push_str("sound\n");
+        print::out(&text)?;
+        return Ok(Exit::Done);
+    }
+    text.push_str(&format!("{} things are wrong\n", report.wrong));
+    for finding in &report.findings {
+        text.push_str(&format!("  {finding}\n"));
+    }
+    print::out(&text)?;
+    Ok(Exit::Failed)
 }
 
 /// The API over a store.

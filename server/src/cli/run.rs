@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
-use super::{Exit, Failure, diff, get, history, import, index, print, search, serve};
+use super::{Exit, Failure, diff, get, history, import, index, local, print, search, serve};
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     /// Bring in objects from files
     #[command(subcommand)]
     Import(import::Command),
+    /// Prove that a data directory is whole
+    Check(local::Check),
     /// Print the version
     Version,
 }
@@ -72,6 +74,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Search(args) => alone(search::run(args)),
         Command::Index(command) => alone(index::run(command)),
         Command::Import(command) => alone(import::run(command)),
+        Command::Check(args) => local::check(&args),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(Exit::Done)

@@ -13,13 +13,19 @@ use crate::client::{Client, Target};
 pub(super) struct Server {
     /// The kubeconfig to use [default: $KUBECONFIG, else ./annals-data/admin.kubeconfig, else
     /// ~/.kube/config]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with = "data_dir")]
     kubeconfig: Option<PathBuf>,
+    /// Open this data directory instead of asking a server; no server may have it open
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl Server {
-    /// A client of the server that the kubeconfig names.
+    /// A client of the server that the kubeconfig names, or of a directory.
     pub(super) fn client(&self) -> Result<Client, Failure> {
+        if let Some(directory) = &self.data_dir {
+            return super::local::client(directory);
+        }
         let path = find(self.kubeconfig.as_deref())?;
         Ok(Client::new(Target::read(&path)?))
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use hyper::Uri;
 use hyper::header::HeaderValue;
@@ -24,13 +25,39 @@ pub struct Target {
     pub(super) port: u16,
     /// What the URL has before the paths of the API, without a slash at its end.
     pub(super) prefix: String,
-    pub(super) server_name: ServerName<'static>,
-    pub(super) tls: Arc<ClientConfig>,
+    pub(super) road: Road,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) namespace: String,
 }
 
+/// The way to the server.
+#[derive(Debug, Clone)]
+pub(super) enum Road {
+    /// Over the network.
+    Tls {
+        config: Arc<ClientConfig>,
+        server_name: ServerName<'static>,
+    },
+    /// The server is in this process.
+    Here(Router),
+}
+
 impl Target {
+    /// A server in this process, which `name` stands for in messages. No proof is shown: the
+    /// router takes whoever comes.
+    #[must_use]
+    pub fn here(name: &str, router: Router) -> Self {
+        Self {
+            url: name.to_owned(),
+            host: "localhost".to_owned(),
+            port: 443,
+            prefix: String::new(),
+            road: Road::Here(router),
+            authorization: None,
+            namespace: DEFAULT_NAMESPACE.to_owned(),
+        }
+    }
+
     /// Reads the current context of the kubeconfig at `path`.
     ///
     /// # Errors
@@ -65,8 +92,10 @@ impl Target {
             host,
             port,
             prefix,
-            server_name,
-            tls: tls_config(cluster, user, folder)?,
+            road: Road::Tls {
+                config: tls_config(cluster, user, folder)?,
+                server_name,
+            },
             authorization: authorization(user, folder)?,
             namespace: namespace.unwrap_or(DEFAULT_NAMESPACE).to_owned(),
         })
