@@ -27,7 +27,7 @@ pub fn body(number: u64) -> Vec<u8> {
         .map(|word| format!("w{:04x} ", (number ^ word * 7919) & 0xffff))
         .collect();
     format!(
-        r#"{{"apiVersion":"bench.annals.dev/v1","kind":"Thing","metadata":{{"name":"{name}","namespace":"default","labels":{{"app":"a{}","tier":"t{}"}},"annotations":{{"grafana.app/folder":"f{}"}}}},"spec":{{"title":"Thing {number}","replicas":{},"text":"{text}"}}}}"#,
+        r#"{{"apiVersion":"bench.annals.dev/v1","kind":"Thing","metadata":{{"name":"{name}","namespace":"default","labels":{{"app":"a{}","tier":"t{}"}},"annotations":{{"grafana.app/folder":"f{}"}}}},"spec":{{"title":"Thing {number}","replicas":{},"description":"{text}"}}}}"#,
         number % 10, number % 3, number % 100, number % 7,
     )
     .into_bytes()
