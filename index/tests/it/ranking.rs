@@ -75,7 +75,7 @@ fn the_forty_one_dashboards_are_found_by_what_people_type() {
 
 fn samples() -> (tempfile::TempDir, Index) {
     let dir = tempfile::tempdir().unwrap();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/dashboards");
     let documents = dashboards(&folder);
     assert_eq!(documents.len(), 6);
     let index = index_of(dir.path(), documents);
