@@ -71,6 +71,8 @@ pub struct Header {
     pub time: Timestamp,
     /// When the object was created: the time of the `Created` revision of this life of the key.
     pub created: Timestamp,
+    /// Who created it: the author of that revision.
+    pub creator: String,
     /// Who wrote it.
     pub author: String,
     /// The identity of this life of the key; a re-created object has another.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals_index::{Change, Document, DocumentKey, FieldSpec, FieldValue, Value as IndexValue};
 use serde_json::Value;
 
-use crate::model::{FieldKind, Header, Key, Kind, Path, Revision, Timestamp};
+use crate::model::{FieldKind, Key, Kind, Path, Revision, Timestamp};
 
 /// The kinds that are indexed, by group and resource.
 pub(super) struct Catalog {
@@ -74,7 +74,11 @@ impl Entry {
         let object: Value = serde_json::from_slice(revision.body()).unwrap_or_default();
         let header = revision.header();
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-        let annotation = |name: &str| object["metadata"]["annotations"][name].as_str();
+        // Objects that come from elsewhere bring their authors along.
+        let author = |annotation: &str, known: &str| {
+            let brought = object["metadata"]["annotations"][annotation].as_str();
+            brought.unwrap_or(known).to_owned()
+        };
         let title = ["/spec/title", "/spec/name", "/title"]
             .into_iter()
             .find_map(|pointer| text(pointer).filter(|title| !title.is_empty()));
@@ -99,17 +103,11 @@ impl Entry {
             kind: self.kind.clone(),
             created_ms: millis(header.created),
             updated_ms: millis(header.time),
-            created_by: annotation("grafana.app/createdBy")
-                .unwrap_or_default()
-                .to_owned(),
-            updated_by: updated_by(header, annotation("grafana.app/updatedBy")),
+            created_by: author("grafana.app/createdBy", &header.creator),
+            updated_by: author("grafana.app/updatedBy", &header.author),
             fields: fields.filter(|field| !field.values.is_empty()).collect(),
         }
     }
-}
-
-fn updated_by(header: &Header, annotation: Option<&str>) -> String {
-    annotation.unwrap_or(&header.author).to_owned()
 }
 
 fn document_key(key: &Key) -> DocumentKey {

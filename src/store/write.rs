@@ -515,6 +515,10 @@ impl Stage {
             batch_end,
             time: self.time,
             created: live.as_ref().map_or(self.time, |header| header.created),
+            creator: live
+                .as_ref()
+                .map_or(write.author.name(), |header| &header.creator)
+                .to_owned(),
             author: write.author.name().to_owned(),
             uid: match &live {
                 Some(header) => header.uid.clone(),

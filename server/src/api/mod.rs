@@ -39,8 +39,10 @@ use annals::{Kind, Store};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use tokio::time::timeout;
 
 use crate::kinds::{Kinds, ServedKind};
+use crate::limits;
 use crate::net::Shutdown;
 use crate::wire::openapi;
 use crate::wire::status::Status;
@@ -116,9 +118,10 @@ async fn answer(api: Api, request: Request) -> Result<Response, Status> {
         return watch::start(call).await;
     }
     let work = tokio::task::spawn_blocking(move || call.answer());
-    match work.await {
-        Ok(answer) => answer.map(answer::Answer::into_response),
-        Err(panic) => {
+    match timeout(limits::REQUEST_TIMEOUT, work).await {
+        Ok(Ok(answer)) => answer.map(answer::Answer::into_response),
+        Err(_) => Err(Status::timeout("the request did not finish in time")),
+        Ok(Err(panic)) => {
             tracing::error!(%panic, "a handler panicked");
             Err(Status::internal("the handler panicked"))
         }
