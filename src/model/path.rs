@@ -23,6 +23,9 @@ pub const PATH_STEPS_MAX: usize = 32;
 /// The most values that one path finds.
 pub const PATH_MATCHES_MAX: usize = 10_000;
 
+/// How much of a wrong path its error shows.
+const SHOWN_CHARS: usize = 128;
+
 /// A parsed path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
@@ -46,7 +49,7 @@ enum Step {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("JSONPath {path:?} at byte {at}: expected {expected}")]
 pub struct PathError {
-    /// The path.
+    /// The path, or its beginning.
     pub path: String,
     /// Where in it the fault is.
     pub at: usize,
@@ -59,7 +62,7 @@ impl Path {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let mut reader = Reader { text, at: 0 };
         if text.len() > PATH_BYTES_MAX {
-            return Err(reader.expected("at most 1024 bytes"));
+            return Err(reader.expected("at most 1,024 bytes"));
         }
         let braced = reader.take("{");
         reader.take("$");
@@ -158,7 +161,7 @@ impl<'a> Reader<'a> {
 
     fn expected(&self, expected: &'static str) -> PathError {
         PathError {
-            path: self.text.to_owned(),
+            path: self.text.chars().take(SHOWN_CHARS).collect(),
             at: self.at,
             expected,
         }
