@@ -94,7 +94,7 @@ fn read(criterion: &mut Criterion) {
             range
                 .take(PAGE)
                 .map(|entry| entry.expect("a read").1.value().to_vec())
-                .count()
+                .collect::<Vec<_>>()
         });
     });
     group.finish();

@@ -24,7 +24,7 @@ pub fn name(number: u64) -> String {
 pub fn body(number: u64) -> Vec<u8> {
     let name = name(number);
     let text: String = (0..90)
-        .map(|word| format!("w{:04x} ", (number ^ word * 7919) & 0xffff))
+        .map(|word| format!("w{:04x} ", (number ^ (word * 7919)) & 0xffff))
         .collect();
     format!(
         r#"{{"apiVersion":"bench.annals.dev/v1","kind":"Thing","metadata":{{"name":"{name}","namespace":"default","labels":{{"app":"a{}","tier":"t{}"}},"annotations":{{"grafana.app/folder":"f{}"}}}},"spec":{{"title":"Thing {number}","replicas":{},"description":"{text}"}}}}"#,
