@@ -14,9 +14,6 @@ use crate::wire::accept::{Form, negotiate};
 use crate::wire::query::{ListQuery, Query};
 use crate::wire::status::Status;
 
-/// How much of a `User-Agent` header is looked at.
-pub const USER_AGENT_BYTES_MAX: usize = 256;
-
 /// A request, read.
 pub(super) struct Call {
     pub(super) api: Api,

@@ -1,7 +1,7 @@
 //! The Kubernetes API over the store: from an authenticated request to its answer.
 //!
 //! `cli::serve` builds an [`Api`] and puts [`routes`] behind the door. A request becomes a
-//! [`Call`]: its path read by `route`, its query and headers by `wire`. Everything that touches
+//! `call::Call`: its path read by `route`, its query and headers by `wire`. Everything that touches
 //! the store runs on a blocking thread; only watches are asynchronous.
 //!
 //! | file | answers |
@@ -46,8 +46,6 @@ use crate::limits;
 use crate::net::Shutdown;
 use crate::wire::openapi;
 use crate::wire::status::Status;
-
-pub use call::USER_AGENT_BYTES_MAX;
 
 /// What every request needs. Cheap to clone.
 #[derive(Clone)]
