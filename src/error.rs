@@ -82,10 +82,16 @@ pub enum Error {
         /// How long to wait before the next try.
         retry_after: Duration,
     },
-    /// The store cannot do this now. A write that got this answer may have been applied or not.
+    /// The store cannot do this now, and has not done it.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
         /// Why.
+        reason: String,
+    },
+    /// The write may have been applied or not: read before repeating it.
+    #[error("the outcome of the write is not known: {reason}")]
+    Uncertain {
+        /// What went wrong.
         reason: String,
     },
     /// There is no sound search index at the moment.
@@ -138,7 +144,7 @@ pub enum ErrorKind {
     Gone,
     /// The version is not there yet: retry shortly.
     Future,
-    /// Not now: retry after a pause. Read before repeating a write.
+    /// Not now: retry after a pause. After [`Error::Uncertain`] read before repeating a write.
     Unavailable,
     /// The data is damaged: run `annals check`, restore a backup.
     Corrupt,
@@ -173,6 +179,7 @@ impl Error {
             Error::Future { .. } => ErrorKind::Future,
             Error::Busy { .. }
             | Error::Unavailable { .. }
+            | Error::Uncertain { .. }
             | Error::IndexNotReady { .. }
             | Error::IndexBehind { .. }
             | Error::Open { .. }

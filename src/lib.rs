@@ -60,7 +60,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
 pub use disk::{FileMedia, Media, probe_record};
 pub use error::{Error, ErrorKind};
-pub use feed::Watch;
+pub use feed::{Step, Watch};
 pub use model::{
     Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Key, Kind,
     LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,
@@ -68,7 +68,7 @@ pub use model::{
     Revision, SELECTOR_BYTES_MAX, SearchField, SelectorError, Timestamp, Version,
 };
 pub use options::{
-    BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX, Options,
-    PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, QUEUE_JOBS_MAX,
+    BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX,
+    Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
 pub use store::{List, Page, Report, Snapshot, Stats, Store, Write};

@@ -7,6 +7,10 @@ use crate::model::Kind;
 
 /// The largest number of writes in one batch.
 pub const BATCH_WRITES_MAX: usize = 1_000;
+/// The largest number of body bytes in one batch.
+pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest number of body bytes that wait for the writer.
+pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The largest number of jobs (a write or a batch) that wait for the writer.
 pub const QUEUE_JOBS_MAX: usize = 4_096;
 /// The largest number of writes that go into one durable commit, unless one batch alone has more.

@@ -12,4 +12,4 @@ mod hub;
 mod watch;
 
 pub(crate) use hub::{Change, Commit, Hub, RingLimits};
-pub use watch::Watch;
+pub use watch::{Step, Watch};

@@ -13,6 +13,19 @@ use crate::model::{Collection, Event, EventKind, Filter, Header, Version};
 
 /// How many revisions one step reads from disk.
 const DISK_STEP: usize = 256;
+/// How many bytes of bodies one step keeps, the last one not counted.
+const DISK_STEP_BYTES: usize = 1024 * 1024;
+
+/// How far one [`Watch::step`] came.
+#[derive(Debug)]
+pub enum Step {
+    /// To an event.
+    Event(Event),
+    /// Past changes that do not match, or to a part of the log that is now in memory.
+    Looked,
+    /// To the end: everything committed has been handed out.
+    CaughtUp,
+}
 
 /// A stream of the changes of a collection, from a version on, in version order.
 ///
@@ -80,24 +93,44 @@ impl Watch {
     /// [`Error::Gone`] when the log no longer reaches back far enough.
     pub fn try_next(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            if let Some(event) = self.pending.pop_front() {
-                self.version = event.version;
-                return Ok(Some(event));
+            match self.step()? {
+                Step::Event(event) => return Ok(Some(event)),
+                Step::Looked => {}
+                Step::CaughtUp => return Ok(None),
             }
-            self.version = self.version.max(self.read);
-            if let Some(commit) = self.commit.take() {
-                if let Some(event) = self.read_commit(&commit)? {
-                    self.commit = Some(commit);
-                    return Ok(Some(event));
+        }
+    }
+
+    /// One bounded piece of the way to the next event: at most one commit, or one read from disk.
+    /// For callers that must not look through a long log of other objects in one go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::try_next`].
+    pub fn step(&mut self) -> Result<Step, Error> {
+        if let Some(event) = self.pending.pop_front() {
+            self.version = event.version;
+            return Ok(Step::Event(event));
+        }
+        self.version = self.version.max(self.read);
+        let commit = match self.commit.take() {
+            Some(commit) => commit,
+            None => match self.hub.find(self.version) {
+                Found::Commit(commit) => commit,
+                Found::OnDisk => {
+                    self.read_disk()?;
+                    return Ok(Step::Looked);
                 }
-                continue;
-            }
-            match self.hub.find(self.version) {
-                Found::Commit(commit) => self.commit = Some(commit),
-                Found::OnDisk => self.read_disk()?,
-                Found::Nothing => return Ok(None),
+                Found::Nothing => return Ok(Step::CaughtUp),
                 Found::Closed => return Err(Error::Closed),
+            },
+        };
+        match self.read_commit(&commit)? {
+            Some(event) => {
+                self.commit = Some(commit);
+                Ok(Step::Event(event))
             }
+            None => Ok(Step::Looked),
         }
     }
 
@@ -114,11 +147,13 @@ impl Watch {
         Ok(None)
     }
 
-    /// Reads one step of the log into `pending`.
+    /// Reads one step of the log into `pending`. Only what was published is read: a batch that is
+    /// on disk and not yet in the ring would end in the middle.
     fn read_disk(&mut self) -> Result<(), Error> {
+        let published = self.hub.head();
         let view = self.disk.view()?;
         let mut changes = Vec::new();
-        let mut seen = 0;
+        let (mut seen, mut bytes) = (0, 0);
         let mut last = self.version;
         view.log(self.version, &mut |revision| {
             if revision.version() != last.next() {
@@ -131,12 +166,14 @@ impl Watch {
             last = revision.version();
             seen += 1;
             if self.collection.contains(revision.key()) {
+                bytes += revision.body().len();
                 changes.push(revision);
             }
-            Ok(if seen < DISK_STEP {
-                ControlFlow::Continue(())
-            } else {
+            let enough = last == published || seen == DISK_STEP || bytes >= DISK_STEP_BYTES;
+            Ok(if enough {
                 ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             })
         })?;
         if last == self.version {

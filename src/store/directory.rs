@@ -19,11 +19,23 @@ fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
 ///
 /// The file comes with the lock: the directory is free once nobody uses the file any more.
 pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
+    let is_new = !directory.exists();
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(directory)
         .map_err(|cause| failed(directory, "cannot create the directory", &cause))?;
+    if is_new && let Some(parent) = directory.parent() {
+        // The name of a new directory must survive a power cut as well.
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        File::open(parent)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|cause| failed(parent, "cannot sync the directory", &cause))?;
+    }
     let lock = take_lock(directory)?;
     let path = directory.join("store.redb");
     let file = OpenOptions::new()

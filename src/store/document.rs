@@ -44,6 +44,38 @@ impl Catalog {
         }
     }
 
+    /// A store's identity, changed by what is indexed: an index of other kinds or other fields
+    /// is foreign, and built anew.
+    pub(super) fn mix_into(&self, mut epoch: [u8; 16]) -> [u8; 16] {
+        let mut parts: Vec<String> = self
+            .kinds
+            .iter()
+            .map(|(key, entry)| {
+                let fields = entry
+                    .fields
+                    .iter()
+                    .map(|(spec, paths)| format!("{spec:?} {paths:?}"));
+                format!(
+                    "{key:?} {} {}",
+                    entry.kind,
+                    fields.collect::<Vec<_>>().join(";")
+                )
+            })
+            .collect();
+        parts.sort();
+        // 64-bit FNV-1a: it tells honest changes apart, and is the same in every build.
+        let sum = parts
+            .join("\n")
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+        for (byte, mixed) in epoch.iter_mut().zip(sum.to_be_bytes()) {
+            *byte ^= mixed;
+        }
+        epoch
+    }
+
     /// The groups and resources that are indexed.
     pub(super) fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
         self.kinds

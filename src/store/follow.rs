@@ -5,6 +5,7 @@
 //! index that is missing, foreign, ahead or damaged is rebuilt from the log beside whatever is
 //! there; a failure is retried with back-off. Nothing here can fail a write (S1).
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const LINGER: Duration = Duration::from_millis(100);
 const LOOK_AROUND: Duration = Duration::from_millis(500);
 /// How many revisions go into one index commit at the most, a last batch not counted.
 const STEP_REVISIONS_MAX: usize = 5_000;
+/// The first pause between two tries to build the index; each is twice the one before.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause between two tries to build the index.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -49,7 +52,8 @@ struct State {
     problem: Option<String>,
     /// The newest version a search waits for.
     demand: Version,
-    rebuild: bool,
+    /// Why the index is to be built anew, until that has been done.
+    rebuild: Option<String>,
     closed: bool,
 }
 
@@ -85,8 +89,10 @@ impl Follower {
             if reached >= wanted || state.closed {
                 return reached;
             }
-            state.demand = state.demand.max(wanted);
-            self.shared.moved.notify_all();
+            if state.demand < wanted {
+                state.demand = wanted;
+                self.shared.moved.notify_all();
+            }
             if self
                 .shared
                 .moved
@@ -100,7 +106,7 @@ impl Follower {
 
     /// Asks for the index to be built anew from the log.
     pub(super) fn rebuild(&self) {
-        self.shared.state.lock().rebuild = true;
+        self.shared.state.lock().rebuild = Some("it was asked for".to_owned());
         self.shared.moved.notify_all();
     }
 
@@ -173,30 +179,30 @@ impl From<Error> for End {
 
 impl Worker {
     fn run(&self) {
-        let mut pause = Duration::from_millis(100);
-        let mut rebuild = None;
+        let mut pause = RETRY_PAUSE_MIN;
         loop {
             let started = Instant::now();
-            let session = catch_unwind(AssertUnwindSafe(|| self.session(rebuild.take())));
-            let reason = match session.unwrap_or_else(|_| End::Failed("a panic".to_owned())) {
+            let session = catch_unwind(AssertUnwindSafe(|| self.session()));
+            match session.unwrap_or_else(|_| End::Failed("a panic".to_owned())) {
                 End::Closed => break,
-                End::Rebuild(reason) => {
-                    rebuild = Some(reason.clone());
-                    reason
+                End::Rebuild(reason) => self.shared.state.lock().rebuild = Some(reason),
+                End::Failed(reason) => {
+                    tracing::warn!(reason, "the search index cannot be followed at the moment");
+                    self.shared.state.lock().problem = Some(reason);
                 }
-                End::Failed(reason) => reason,
-            };
-            tracing::warn!(reason, "the search index is not followed at the moment");
-            self.shared.state.lock().problem = Some(reason);
+            }
             if started.elapsed() > RETRY_PAUSE_MAX {
-                pause = Duration::from_millis(100);
+                pause = RETRY_PAUSE_MIN;
             }
             if self.sleep(pause) {
                 break;
             }
             pause = (pause * 2).min(RETRY_PAUSE_MAX);
         }
-        let index = self.shared.state.lock().index.take();
+        let mut state = self.shared.state.lock();
+        state.problem = Some("the store is closed".to_owned());
+        let index = state.index.take();
+        drop(state);
         self.shared.moved.notify_all();
         if let Some(Err(error)) = index.map(|index| index.close()) {
             tracing::warn!(%error, "the search index was not closed cleanly");
@@ -207,7 +213,7 @@ impl Worker {
     fn sleep(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         let mut state = self.shared.state.lock();
-        while !state.closed && !state.rebuild {
+        while !state.closed {
             if self.shared.moved.wait_until(&mut state, until).timed_out() {
                 break;
             }
@@ -217,39 +223,39 @@ impl Worker {
 
     /// Opens the index if need be, rebuilds it if need be, and follows the log until something
     /// ends that.
-    fn session(&self, rebuild: Option<String>) -> End {
-        match self.try_session(rebuild) {
+    fn session(&self) -> End {
+        match self.try_session() {
             Ok(never) => match never {},
             Err(end) => end,
         }
     }
 
-    fn try_session(&self, mut rebuild: Option<String>) -> Result<std::convert::Infallible, End> {
+    fn try_session(&self) -> Result<Infallible, End> {
         let open = self.shared.state.lock().index.clone();
         let index = match open {
             Some(index) => index,
-            None => {
-                let head = self.disk.view()?.head()?.get();
-                let epoch = annals_index::Epoch(self.disk.epoch().bytes());
-                let (index, opening) =
-                    Index::open(&self.folder, epoch, head, IndexOptions::default())?;
-                let mut state = self.shared.state.lock();
-                match opening {
-                    Opening::Sound { version } => state.followed = Version::new(version),
-                    Opening::Rebuild { reason } => rebuild = Some(reason),
-                }
-                state.index.insert(index).clone()
-            }
+            None => self.open()?,
         };
-        let asked = std::mem::take(&mut self.shared.state.lock().rebuild);
-        if asked || rebuild.is_some() {
-            let reason = rebuild.unwrap_or_else(|| "it was asked for".to_owned());
-            tracing::info!(reason, "the search index is rebuilt");
+        let rebuild = self.shared.state.lock().rebuild.clone();
+        if let Some(reason) = rebuild {
+            tracing::info!(reason, "the search index is built anew");
             self.rebuild(&index)?;
         }
         self.shared.state.lock().problem = None;
         self.shared.moved.notify_all();
         self.follow(&index)
+    }
+
+    fn open(&self) -> Result<Index, End> {
+        let head = self.disk.view()?.head()?.get();
+        let epoch = annals_index::Epoch(self.catalog.mix_into(self.disk.epoch().bytes()));
+        let (index, opening) = Index::open(&self.folder, epoch, head, IndexOptions::default())?;
+        let mut state = self.shared.state.lock();
+        match opening {
+            Opening::Sound { version } => state.followed = Version::new(version),
+            Opening::Rebuild { reason } => state.rebuild = Some(reason),
+        }
+        Ok(state.index.insert(index).clone())
     }
 
     /// Fills a new generation with the state of now.
@@ -279,11 +285,13 @@ impl Worker {
             }
         }
         rebuild.finish(version.get())?;
-        self.shared.state.lock().followed = version;
+        let mut state = self.shared.state.lock();
+        state.followed = version;
+        state.rebuild = None;
         Ok(())
     }
 
-    fn follow(&self, index: &Index) -> Result<std::convert::Infallible, End> {
+    fn follow(&self, index: &Index) -> Result<Infallible, End> {
         let version = self.shared.state.lock().followed;
         let (hub, disk) = (Arc::clone(&self.hub), Arc::clone(&self.disk));
         let mut watch = Watch::new(hub, disk, Collection::all(), Filter::default(), version);
@@ -313,8 +321,8 @@ impl Worker {
             if state.closed {
                 return Err(End::Closed);
             }
-            if state.rebuild {
-                return Err(End::Rebuild("it was asked for".to_owned()));
+            if let Some(reason) = &state.rebuild {
+                return Err(End::Rebuild(reason.clone()));
             }
             let behind = state.demand.get() > index.version().unwrap_or(0);
             if behind || self.shared.moved.wait_until(&mut state, until).timed_out() {

@@ -136,7 +136,8 @@ impl Store {
     /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::VersionConflict`],
     /// [`Error::UidConflict`] when the state is not what the write demands: nothing has changed.
     /// [`Error::Invalid`], [`Error::TooLarge`] for a write that breaks a rule.
-    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Closed`] as they say.
+    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Uncertain`], [`Error::Closed`] as they
+    /// say.
     pub fn write(&self, write: Write) -> Result<Revision, Error> {
         let mut revisions = self.write_batch(vec![write])?;
         revisions.pop().ok_or(Error::Closed)

@@ -10,16 +10,21 @@
 //! the file, and goes on from what it finds there (P1).
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Error;
 use crate::clock::Clock;
 use crate::disk::{Disk, Shelf, View};
 use crate::feed::{Change, Commit, Hub};
 use crate::model::{Action, Header, Key, Metadata, Principal, Revision, Timestamp, Version};
-use crate::options::{BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, QUEUE_JOBS_MAX};
+use crate::options::{
+    BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, QUEUE_BYTES_MAX,
+    QUEUE_JOBS_MAX,
+};
 use crate::sync::{Mutex, Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 /// One intended change of one object.
@@ -70,6 +75,13 @@ impl Write {
         Write::new(key, Intent::Delete)
     }
 
+    fn bytes(&self) -> usize {
+        match &self.change {
+            Intent::Create(body) | Intent::Update(body) => body.len(),
+            Intent::Delete => 0,
+        }
+    }
+
     /// Only if the object is at this version.
     pub fn if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);
@@ -105,6 +117,15 @@ pub(super) struct Prepared {
 pub(super) fn prepare(writes: Vec<Write>, object_max: usize) -> Result<Vec<Prepared>, Error> {
     if writes.len() > BATCH_WRITES_MAX {
         let (actual, limit) = (writes.len() as u64, BATCH_WRITES_MAX as u64);
+        return Err(Error::TooLarge {
+            field: "batch",
+            actual,
+            limit,
+        });
+    }
+    let bytes: usize = writes.iter().map(Write::bytes).sum();
+    if bytes > BATCH_BYTES_MAX && writes.len() > 1 {
+        let (actual, limit) = (bytes as u64, BATCH_BYTES_MAX as u64);
         return Err(Error::TooLarge {
             field: "batch",
             actual,
@@ -164,6 +185,8 @@ struct Job {
 pub(super) struct Queue {
     jobs: Mutex<Option<Sender<Job>>>,
     failure: Arc<Mutex<Option<String>>>,
+    /// The bytes of the bodies whose callers wait.
+    waiting: AtomicUsize,
 }
 
 impl Queue {
@@ -172,6 +195,20 @@ impl Queue {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
+        let bytes = writes.iter().map(|prepared| prepared.write.bytes()).sum();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let answer = if before > 0 && before + bytes > QUEUE_BYTES_MAX {
+            Err(Error::Busy {
+                retry_after: Duration::from_secs(1),
+            })
+        } else {
+            self.send(writes, dry)
+        };
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        answer
+    }
+
+    fn send(&self, writes: Vec<Prepared>, dry: bool) -> Result<Vec<Revision>, Error> {
         let (answer, answered) = bounded(1);
         let jobs = self.jobs.lock().clone().ok_or(Error::Closed)?;
         match jobs.try_send(Job {
@@ -188,7 +225,11 @@ impl Queue {
             Err(TrySendError::Disconnected(_)) => return Err(Error::Closed),
         }
         drop(jobs);
-        answered.recv().unwrap_or(Err(Error::Closed))
+        answered.recv().unwrap_or_else(|_| {
+            Err(Error::Uncertain {
+                reason: "the writer ended before it answered".to_owned(),
+            })
+        })
     }
 
     /// Why writes are refused, if they are.
@@ -214,6 +255,7 @@ pub(super) fn start(
     let queue = Queue {
         jobs: Mutex::new(Some(sender)),
         failure: Arc::clone(&failure),
+        waiting: AtomicUsize::new(0),
     };
     let mut writer = Writer {
         disk,
@@ -244,7 +286,8 @@ impl Writer {
     fn run(&mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let wave = gather(first, jobs);
-            if let Err(error) = self.commit(wave)
+            let done = contained(|| self.commit(wave));
+            if let Err(error) = done
                 && !self.recover(&error, jobs)
             {
                 return;
@@ -283,9 +326,8 @@ impl Writer {
             .collect();
         if let Some(commit) = Commit::new(changes) {
             if let Err(error) = self.disk.commit(&revisions) {
-                let unknown = Error::unavailable(format!(
-                    "the commit failed, and whether it took effect is not known: {error}"
-                ));
+                let reason = format!("the commit failed: {error}");
+                let unknown = Error::Uncertain { reason };
                 answer_all(decided.into_iter().map(|(answer, _)| answer), &unknown);
                 return Err(error);
             }
@@ -307,7 +349,7 @@ impl Writer {
         loop {
             tracing::error!(reason, "writes are refused until the file is reopened");
             *self.failure.lock() = Some(reason);
-            match self.disk.reopen().and_then(|()| self.publish_survivors()) {
+            match contained(|| self.disk.reopen().and_then(|()| self.publish_survivors())) {
                 Ok(()) => {
                     *self.failure.lock() = None;
                     tracing::info!("the file was reopened; writes are accepted again");
@@ -316,8 +358,9 @@ impl Writer {
                 Err(error) => reason = error.to_string(),
             }
             let refusal = Error::unavailable(&reason);
-            let until = std::time::Instant::now() + pause;
-            loop {
+            let until = Instant::now() + pause;
+            // The deadline is looked at here too: a full queue must not keep it from passing.
+            while Instant::now() < until {
                 match jobs.recv_deadline(until) {
                     Ok(job) => drop(job.answer.send(Err(refusal.clone()))),
                     Err(RecvTimeoutError::Timeout) => break,
@@ -332,8 +375,14 @@ impl Writer {
     /// revisions are part of the log, and watchers must see them.
     fn publish_survivors(&mut self) -> Result<(), Error> {
         let view = self.disk.view()?;
+        let (found, published) = (view.head()?, self.hub.head());
+        if found < published {
+            return Err(Error::corrupt(format!(
+                "the file ends at version {found}, but {published} was acknowledged"
+            )));
+        }
         let mut changes = Vec::new();
-        view.log(self.hub.head(), &mut |revision| {
+        view.log(published, &mut |revision| {
             let before = match revision.header().previous {
                 Some(previous) => view.header(previous)?.filter(Header::is_live).map(Arc::new),
                 None => None,
@@ -347,6 +396,12 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Runs a piece of the writer's work; a panic in it becomes an error, so that the thread lives on.
+fn contained(work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::unavailable("the writer panicked")))
 }
 
 fn answer_all(answers: impl Iterator<Item = Sender<Result<Vec<Revision>, Error>>>, error: &Error) {
@@ -378,13 +433,7 @@ fn check_absent(write: &Write) -> Result<(), Error> {
 /// The first job and what else waits, up to the limits of a commit.
 fn gather(first: Job, jobs: &Receiver<Job>) -> Vec<Job> {
     let size = |job: &Job| {
-        let bytes = job
-            .writes
-            .iter()
-            .map(|prepared| match &prepared.write.change {
-                Intent::Create(body) | Intent::Update(body) => body.len(),
-                Intent::Delete => 0,
-            });
+        let bytes = job.writes.iter().map(|prepared| prepared.write.bytes());
         (job.writes.len(), bytes.sum::<usize>())
     };
     let (mut writes, mut bytes) = size(&first);
@@ -476,6 +525,15 @@ impl Stage {
                 .revision(version)?
                 .ok_or_else(|| Error::corrupt(format!("revision {version} is missing"))),
         }
+    }
+
+    /// The header of a revision, of this commit or an older one.
+    fn header(&self, version: Version) -> Result<Header, Error> {
+        if version > self.head {
+            return Ok(self.revision(version)?.header().clone());
+        }
+        let missing = || Error::corrupt(format!("revision {version} is missing"));
+        self.view.header(version)?.ok_or_else(missing)
     }
 
     fn accept_one(&mut self, prepared: Prepared, batch_end: Version) -> Result<(), Error> {
@@ -587,9 +645,12 @@ impl Stage {
         if before.ordinal == 0 {
             return Ok((before.version, 0));
         }
-        let far = self.revision(before.jump)?;
-        let far = far.header();
-        if before.ordinal - far.ordinal == far.ordinal - far.jump_ordinal {
+        let far = self.header(before.jump)?;
+        let lengths = (
+            before.ordinal.checked_sub(far.ordinal),
+            far.ordinal.checked_sub(far.jump_ordinal),
+        );
+        if lengths.0 == lengths.1 {
             Ok((far.jump, far.jump_ordinal))
         } else {
             Ok((before.version, before.ordinal))
