@@ -53,6 +53,7 @@ limits! {
     CAUSES = 100, "causes", "The most faults that one answer lists";
     PAGE_ITEMS = 500, "objects", "The page size of a list whose caller names none";
     PAGE_ITEMS_MAX = 10_000, "objects", "The largest page of a list; a larger one is cut";
+    LIST_BYTES = 256 * MIB, "bytes", "The largest list that is answered in one piece";
     SELECTOR_BYTES = 4 * KIB, "bytes", "The longest label or field selector";
     CONTINUE_BYTES = 4 * KIB, "bytes", "The longest continue token";
     FIELD_MANAGER_CHARS = 128, "characters", "The longest field manager";

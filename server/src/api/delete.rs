@@ -4,7 +4,6 @@
 //! stays until the last of them is taken away; repeating the delete changes nothing.
 
 use annals::{Error, Revision, Version, Write};
-use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::call::{Call, Subject};
@@ -87,7 +86,7 @@ fn begin(
     if object::is_going(&before) || options.dry_run {
         return Ok(Outcome::Going(current.clone()));
     }
-    mark(call, of, current, before).map(Outcome::Going)
+    mark(call, of, current).map(Outcome::Going)
 }
 
 /// The preconditions of the options.
@@ -112,32 +111,8 @@ fn check(of: &Subject<'_>, options: &DeleteOptions, current: &Revision) -> Resul
 }
 
 /// Writes the deletion timestamp.
-pub(super) fn mark(
-    call: &Call,
-    of: &Subject<'_>,
-    current: &Revision,
-    mut value: Value,
-) -> Result<Revision, Status> {
-    let generation = value
-        .pointer("/metadata/generation")
-        .and_then(Value::as_i64)
-        .unwrap_or(0);
-    let metadata = &mut value["metadata"];
-    metadata["deletionTimestamp"] = json!(object::now());
-    metadata["deletionGracePeriodSeconds"] = json!(0);
-    metadata["generation"] = json!(generation + 1);
-    put(call, of, current, &value)
-}
-
-/// Writes a state that the server itself made.
-pub(super) fn put(
-    call: &Call,
-    of: &Subject<'_>,
-    current: &Revision,
-    value: &Value,
-) -> Result<Revision, Status> {
-    let key = current.key().clone();
-    let write = Write::update(key, value.to_string().into_bytes())
+pub(super) fn mark(call: &Call, of: &Subject<'_>, current: &Revision) -> Result<Revision, Status> {
+    let write = Write::update(current.key().clone(), object::marked(current)?)
         .if_version(current.version())
         .author(call.principal.clone());
     let written = call.api.store().write(write);
@@ -151,10 +126,7 @@ pub(super) fn remove(call: &Call, of: &Subject<'_>, current: &Revision) -> Resul
         .author(call.principal.clone());
     let removed = call.api.store().write(write);
     removed.map_err(|error| about(of.kind, current.key().name(), &error))?;
-    if let Some(namespace) = of.namespace {
-        namespace::finish(&call.api, namespace, &call.principal)
-            .map_err(|error| super::failure::general(&error))?;
-    }
+    namespace::look(call, of);
     Ok(())
 }
 
@@ -186,12 +158,14 @@ fn delete_listed(
     listed: &Revision,
 ) -> Result<Version, Status> {
     let mut current = listed.clone();
-    for _ in 0..TRIES {
+    let mut tries = 0;
+    loop {
+        tries += 1;
         match begin(call, of, options, &current) {
             Ok(Outcome::Gone) => break,
             Ok(Outcome::Going(revision)) => return Ok(revision.version()),
             Err(status) if status.code() == 404 => break,
-            Err(status) if status.code() == 409 && !is_pinned(options) => {
+            Err(status) if status.code() == 409 && !is_pinned(options) && tries < TRIES => {
                 match write::current(call, of, current.key().name()) {
                     Ok(newer) if newer.header().uid == listed.header().uid => current = newer,
                     Ok(_) => break,

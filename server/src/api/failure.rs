@@ -51,7 +51,10 @@ pub(super) fn general(error: &Error) -> Status {
                 let seconds = u32::try_from(retry_after.as_secs()).unwrap_or(u32::MAX);
                 Status::too_many_requests(error.to_string(), seconds.max(1))
             }
-            Error::IndexBehind { .. } => Status::timeout(error.to_string()),
+            // Without a time to retry: clients would repeat a write that may have happened.
+            Error::Uncertain { .. } | Error::IndexBehind { .. } => {
+                Status::timeout(error.to_string())
+            }
             _ => Status::service_unavailable(error.to_string()),
         },
         ErrorKind::NotFound

@@ -47,6 +47,8 @@ use crate::net::Shutdown;
 use crate::wire::openapi;
 use crate::wire::status::Status;
 
+pub(crate) use object::OWN_BYTES;
+
 /// What every request needs. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {

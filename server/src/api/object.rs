@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json as value};
 use super::call::{Call, Subject};
 use super::read::parse;
 use crate::kinds::Cause;
+use crate::limits;
 use crate::wire::accept::{BodyType, body_type};
 use crate::wire::draft::Draft;
 use crate::wire::json::{self, Document};
@@ -176,13 +177,21 @@ impl Intake {
         let kind = &of.kind.names.kind;
         let object = &self.draft.object;
         let metadata = object.get("metadata").unwrap_or(&Value::Null);
-        match self.bytes.as_ref().filter(|_| !self.draft.changed) {
+        let bytes = match self.bytes.as_ref().filter(|_| !self.draft.changed) {
             Some(bytes) => object::rewrite(bytes, &api_version, kind, metadata)
-                .map_err(|error| Status::bad_request(error.to_string())),
-            None => Ok(object::encode(object, &api_version, kind, metadata)),
+                .map_err(|error| Status::bad_request(error.to_string()))?,
+            None => object::encode(object, &api_version, kind, metadata),
+        };
+        if bytes.len() > limits::OBJECT_BYTES {
+            return Err(Status::too_large("the object", limits::OBJECT_BYTES));
         }
+        Ok(bytes)
     }
 }
+
+/// What the store allows above the largest object, for metadata that the server adds to it: a
+/// deletion must not fail because the object is large.
+pub(crate) const OWN_BYTES: usize = 4 * 1024;
 
 /// The fields of the metadata that only the server sets.
 const OWNED: [&str; 8] = [
@@ -239,6 +248,27 @@ pub(super) fn is_same(one: &Value, other: &Value) -> bool {
 /// The object of a revision, as stored.
 pub(super) fn stored(revision: &Revision) -> Result<Value, Status> {
     parse(revision.body())
+}
+
+/// The bytes of an object whose deletion begins: the client's own but for the metadata.
+pub(super) fn marked(revision: &Revision) -> Result<Vec<u8>, Status> {
+    let mut value = stored(revision)?;
+    let generation = value
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    let metadata = &mut value["metadata"];
+    metadata["deletionTimestamp"] = value!(now());
+    metadata["deletionGracePeriodSeconds"] = value!(0);
+    metadata["generation"] = value!(generation + 1);
+    let text = |field: &str| value[field].as_str().unwrap_or_default();
+    object::rewrite(
+        revision.body(),
+        text("apiVersion"),
+        text("kind"),
+        &value["metadata"],
+    )
+    .map_err(|error| Status::internal(&error.to_string()))
 }
 
 /// The finalizers that hold an object back from going.

@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::call::{Call, Subject};
 use super::failure::{about, general};
 use super::token::Binding;
+use crate::limits;
 use crate::wire::object::with_resource_version;
 use crate::wire::query::{IncludeObject, ListQuery, VersionMatch};
 use crate::wire::status::Status;
@@ -141,7 +142,7 @@ pub(super) fn collect(call: &Call, of: &Subject<'_>, query: &ListQuery) -> Resul
         }
         None => (start(call, query)?, None),
     };
-    let mut items = Vec::new();
+    let (mut items, mut bytes) = (Vec::new(), 0);
     loop {
         // Without a limit the whole collection is the answer: page by page, at one version.
         let list = List::new(of.collection()?)
@@ -149,7 +150,16 @@ pub(super) fn collect(call: &Call, of: &Subject<'_>, query: &ListQuery) -> Resul
             .after(after);
         let list = list.limit(query.limit.unwrap_or(0));
         let page = snapshot.list(&list).map_err(|error| general(&error))?;
+        bytes += page
+            .items
+            .iter()
+            .map(|item| item.body().len())
+            .sum::<usize>();
         items.extend(page.items);
+        if bytes > limits::LIST_BYTES && page.next.is_some() && query.limit.is_none() {
+            let what = "the list, which can be read in pages with limit and continue,";
+            return Err(Status::too_large(what, limits::LIST_BYTES));
+        }
         after = page.next;
         if after.is_none() || query.limit.is_some() {
             break;

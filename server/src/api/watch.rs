@@ -18,7 +18,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use annals::{Collection, Error, Event, EventKind, Filter, List, Revision, Version, Watch};
+use annals::{Collection, Error, Event, EventKind, Filter, List, Revision, Step, Version, Watch};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
@@ -41,8 +41,10 @@ use crate::wire::table::{ListMeta, Style, partial_object, table};
 
 /// How many events are rendered at a time.
 const STEP: usize = 128;
+/// How many bytes of objects are rendered at a time, the last one not counted.
+const STEP_BYTES: usize = 1024 * 1024;
 /// How many rendered steps wait for the client.
-const AHEAD: usize = 4;
+const AHEAD: usize = 1;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A watch without a time of its own ends after one to two times this.
 const LIFETIME: Duration = Duration::from_secs(1_800);
@@ -386,18 +388,9 @@ async fn send_initial(
     }
 }
 
-/// The next events that are there. What is on disk is read on a blocking thread.
+/// The next events that are there. What is on disk is read on a blocking thread, a piece at a
+/// time, so that a watch of few objects in a long log leaves the thread to others.
 async fn next_step(mut watch: Watch) -> Result<(Watch, Vec<Event>), End> {
-    fn take(watch: &mut Watch) -> Result<Vec<Event>, Error> {
-        let mut events = Vec::new();
-        while events.len() < STEP {
-            match watch.try_next()? {
-                Some(event) => events.push(event),
-                None => break,
-            }
-        }
-        Ok(events)
-    }
     if !watch.is_behind() {
         let events = take(&mut watch)?;
         return Ok((watch, events));
@@ -408,6 +401,23 @@ async fn next_step(mut watch: Watch) -> Result<(Watch, Vec<Event>), End> {
     });
     let (watch, events) = step.await?;
     Ok((watch, events?))
+}
+
+/// Events for one step, up to its limits, or until the log has to be read further.
+fn take(watch: &mut Watch) -> Result<Vec<Event>, Error> {
+    let (mut events, mut bytes) = (Vec::new(), 0);
+    while events.len() < STEP && bytes < STEP_BYTES {
+        match watch.step()? {
+            Step::Event(event) => {
+                bytes += event.object.body().len();
+                events.push(event);
+            }
+            Step::Looked if watch.is_behind() => break,
+            Step::Looked => {}
+            Step::CaughtUp => break,
+        }
+    }
+    Ok(events)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {

@@ -8,7 +8,7 @@ use super::answer::Answer;
 use super::call::{Call, Subject};
 use super::failure::{about, general};
 use super::object::{self, Intake};
-use super::{delete, namespace, read};
+use super::{namespace, read};
 use crate::kinds::Cause;
 use crate::wire::accept::{PatchType, patch_type};
 use crate::wire::patch;
@@ -34,7 +34,7 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
     }
     let mut draft = object::read_body(call, of, query.field_validation)?;
     draft.check_namespace(of)?;
-    let guard = namespace::check_open(call, of, draft.text("name").unwrap_or_default())?;
+    let mut guard = namespace::check_open(call, of, draft.text("name").unwrap_or_default())?;
     let base = match (draft.text("name"), draft.text("generateName")) {
         (None, Some(base)) => Some(base.to_owned()),
         (Some(_), _) => None,
@@ -71,8 +71,7 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
             Err(Error::AlreadyExists { .. }) if base.is_some() => {}
             // The namespace changed between the look and the write.
             Err(Error::VersionConflict { .. }) => {
-                namespace::check_open(call, of, &name)?;
-                return Err(Status::modified(of.kind, &name));
+                guard = namespace::check_open(call, of, &name)?;
             }
             Err(error) => return Err(about(of.kind, &name, &error)),
         }
@@ -195,7 +194,8 @@ fn patched(
     let mut draft = object::from_value(of, value, duplicates, query.field_validation)?;
     draft.check_namespace(of)?;
     draft.check_name(name)?;
-    Ok((draft, version != current.version().to_string()))
+    let pinned = !version.is_empty() && version != current.version().to_string();
+    Ok((draft, pinned))
 }
 
 /// Checks a new state against the one before and writes it, unless nothing changes.
@@ -210,6 +210,9 @@ fn finish(
     let name = current.key().name();
     check_expected(of, &draft, current)?;
     let before = object::stored(current)?;
+    if of.is_namespace() {
+        namespace::keep(draft.object_mut(), &before);
+    }
     draft.succeed(of, &before)?;
     object::check_finalizers(of, &before, draft.object())?;
     let warnings = draft.take_warnings();
@@ -217,31 +220,42 @@ fn finish(
         let answer = read::show(of, form, query.include_object, revision, version)?;
         Ok(answer.with_warnings(warnings))
     };
-    if object::is_same(&before, draft.object()) {
+    let is_same = object::is_same(&before, draft.object());
+    // With the last finalizer the object goes, in the same commit.
+    let goes = !of.is_namespace()
+        && object::is_going(&before)
+        && object::finalizers(draft.object()).is_empty();
+    if is_same && !goes {
         return show(current, current.version());
     }
     let write = Write::update(current.key().clone(), draft.bytes(of)?)
         .if_version(current.version())
         .author(call.principal.clone());
     let store = call.api.store();
-    let written = if query.dry_run {
-        store.try_write(write)
-    } else {
-        store.write(write)
-    };
-    let revision = written.map_err(|error| about(of.kind, name, &error))?;
-    let is_free = object::is_going(&before) && object::finalizers(draft.object()).is_empty();
-    if is_free && !query.dry_run {
-        // The last finalizer is gone: the object goes in the same request.
-        delete::remove(call, of, &revision)?;
+    if query.dry_run {
+        let revision = store
+            .try_write(write)
+            .map_err(|error| about(of.kind, name, &error))?;
+        // A dry run shows the version of what is stored.
+        return show(&revision, current.version());
     }
-    // A dry run shows the version of what is stored.
-    let version = if query.dry_run {
-        current.version()
-    } else {
-        revision.version()
-    };
-    show(&revision, version)
+    let mut writes = vec![write];
+    if goes {
+        let delete = Write::delete(current.key().clone());
+        writes.push(delete.author(call.principal.clone()));
+    }
+    let written = store
+        .write_batch(writes)
+        .map_err(|error| about(of.kind, name, &error))?;
+    if of.is_namespace() {
+        namespace::look_at(call, name);
+    } else if goes {
+        namespace::look(call, of);
+    }
+    let revision = written
+        .first()
+        .ok_or_else(|| Status::internal("nothing was written"))?;
+    show(revision, revision.version())
 }
 
 /// The version and the uid that the body names must be those of the object.

@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::size::Size;
 use super::{Exit, Failure, print};
-use crate::api::{Api, indexed, routes};
+use crate::api::{Api, OWN_BYTES, indexed, routes};
 use crate::client::{Client, Target};
 use crate::kinds::Kinds;
 use crate::limits;
@@ -20,7 +20,7 @@ pub(super) fn open(directory: &Path, cache: Size) -> Result<Store, Failure> {
     let cache = usize::try_from(cache.0).unwrap_or(usize::MAX);
     let options = Options::new()
         .cache_bytes(cache)
-        .object_bytes_max(limits::OBJECT_BYTES)
+        .object_bytes_max(limits::OBJECT_BYTES + OWN_BYTES)
         .kinds(indexed(&kinds()?));
     Store::open(directory, options).map_err(|error| failure(&error))
 }

@@ -89,9 +89,6 @@ impl Health {
                 }
             }
         }
-        for (name, note) in &self.notes {
-            text.push_str(&format!("[i]{name}: {}\n", note()));
-        }
         (is_well, text)
     }
 }
@@ -118,6 +115,9 @@ async fn ready(
             .any(|pair| pair == "verbose" || pair.starts_with("verbose="))
     });
     if identity.is_some() && (is_verbose || !is_well) {
+        for (name, note) in &health.notes {
+            text.push_str(&format!("[i]{name}: {}\n", note()));
+        }
         text.push_str(if is_well {
             "check passed\n"
         } else {
