@@ -62,7 +62,8 @@ pub(crate) trait Disk: Send + Sync + 'static {
     /// until it is reopened.
     fn commit(&self, revisions: &[Revision]) -> Result<(), Error>;
 
-    /// Closes the file and opens it again. Views opened before must be gone, or it fails.
+    /// If a call has failed since it was opened, closes the file and opens it again. Views opened
+    /// before must be gone, or it fails; new ones are refused meanwhile.
     fn reopen(&self) -> Result<(), Error>;
 
     /// The identity of this line of history.

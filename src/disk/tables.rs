@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
@@ -47,6 +48,8 @@ pub(crate) struct Tables {
     epoch: Epoch,
     /// `None` while the file is being reopened.
     database: RwLock<Option<Arc<Database>>>,
+    /// Whether a call on the open handle has failed: then it will not work again.
+    broken: Arc<AtomicBool>,
 }
 
 fn failed(cause: impl Into<redb::Error>) -> Error {
@@ -62,6 +65,15 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         .unwrap_or_else(|_| Err(Error::corrupt("the storage engine panicked")))
 }
 
+/// As [`guarded`]; an error of the medium is remembered.
+fn flagged<T>(broken: &AtomicBool, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let result = guarded(work);
+    if matches!(result, Err(Error::Unavailable { .. })) {
+        broken.store(true, Ordering::Release);
+    }
+    result
+}
+
 impl Tables {
     /// Opens the file, or makes the tables in an empty one.
     pub(crate) fn open(media: Arc<dyn Media>, settings: Settings) -> Result<Self, Error> {
@@ -72,7 +84,39 @@ impl Tables {
             settings,
             epoch,
             database,
+            broken: Arc::default(),
         })
+    }
+
+    /// Closes the handle in this slot and opens another, unless views of the old one are left.
+    fn replace(&self, slot: &mut Option<Arc<Database>>) -> Result<(), Error> {
+        if let Some(database) = slot.take()
+            && let Err(shared) = Arc::try_unwrap(database).map(drop)
+        {
+            *slot = Some(shared);
+            return Err(Error::unavailable("reads are still open on the old handle"));
+        }
+        let (database, epoch) = guarded(|| open(&self.media, self.settings))?;
+        if epoch != self.epoch {
+            return Err(Error::corrupt("the file now holds another store"));
+        }
+        *slot = Some(Arc::new(database));
+        self.broken.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Reopens the file if a call has failed. No view of a broken handle is given out, so those
+    /// that hold up the reopening come to an end; and reads heal without waiting for a write. A
+    /// handle that somebody has replaced since is left alone.
+    fn heal(&self) -> Result<(), Error> {
+        if !self.broken.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let mut slot = self.database.write();
+        if self.broken.load(Ordering::Acquire) {
+            self.replace(&mut slot)?;
+        }
+        Ok(())
     }
 
     fn database(&self) -> Result<Arc<Database>, Error> {
@@ -151,33 +195,27 @@ fn begin(database: &Database) -> Result<WriteTransaction, Error> {
 
 impl Disk for Tables {
     fn view(&self) -> Result<Box<dyn View>, Error> {
+        self.heal()?;
         let database = self.database()?;
-        guarded(move || Ok(Box::new(TableView::open(database)?) as Box<dyn View>))
+        let broken = Arc::clone(&self.broken);
+        let view = flagged(&self.broken, || TableView::open(database, broken))?;
+        Ok(Box::new(view))
     }
 
     fn commit(&self, revisions: &[Revision]) -> Result<(), Error> {
         let database = self.database()?;
-        guarded(|| {
+        let result = guarded(|| {
             let transaction = begin(&database)?;
             append(&transaction, revisions)?;
             transaction.commit().map_err(failed)
-        })
+        });
+        // Whatever went wrong, what is on disk is not known now.
+        self.broken.fetch_or(result.is_err(), Ordering::AcqRel);
+        result
     }
 
     fn reopen(&self) -> Result<(), Error> {
-        let mut slot = self.database.write();
-        if let Some(database) = slot.take()
-            && let Err(shared) = Arc::try_unwrap(database).map(drop)
-        {
-            *slot = Some(shared);
-            return Err(Error::unavailable("reads are still open on the old handle"));
-        }
-        let (database, epoch) = guarded(|| open(&self.media, self.settings))?;
-        if epoch != self.epoch {
-            return Err(Error::corrupt("the file now holds another store"));
-        }
-        *slot = Some(Arc::new(database));
-        Ok(())
+        self.heal()
     }
 
     fn epoch(&self) -> Epoch {
@@ -242,17 +280,19 @@ struct TableView {
     history: ReadOnlyTable<u64, &'static [u8]>,
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
-    /// Counted by [`Tables::reopen`]: the handle is not closed under a view.
+    broken: Arc<AtomicBool>,
+    /// Counted by [`Tables::replace`]: the handle is not closed under a view.
     _database: Arc<Database>,
 }
 
 impl TableView {
-    fn open(database: Arc<Database>) -> Result<Self, Error> {
+    fn open(database: Arc<Database>, broken: Arc<AtomicBool>) -> Result<Self, Error> {
         let transaction = database.begin_read().map_err(failed)?;
         Ok(TableView {
             history: transaction.open_table(HISTORY).map_err(failed)?,
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
+            broken,
             _database: database,
         })
     }
@@ -267,21 +307,21 @@ impl TableView {
 
 impl View for TableView {
     fn head(&self) -> Result<Version, Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let last = self.history.last().map_err(failed)?;
             Ok(last.map_or(Version::ZERO, |(version, _)| Version::new(version.value())))
         })
     }
 
     fn header_of(&self, shelf: Shelf, key: &Key) -> Result<Option<Header>, Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let found = ReadableTable::get(self.shelf(shelf), key.encoded()).map_err(failed)?;
             found.map(|value| decode_header(value.value())).transpose()
         })
     }
 
     fn header(&self, version: Version) -> Result<Option<Header>, Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let found = ReadableTable::get(&self.history, version.get()).map_err(failed)?;
             found
                 .map(|value| decode_record_header(value.value()))
@@ -290,7 +330,7 @@ impl View for TableView {
     }
 
     fn revision(&self, version: Version) -> Result<Option<Revision>, Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let found = ReadableTable::get(&self.history, version.get()).map_err(failed)?;
             found.map(|value| decode_record(value.value())).transpose()
         })
@@ -303,7 +343,7 @@ impl View for TableView {
         after: Option<&Key>,
         visit: Visit<'_, Header>,
     ) -> Result<(), Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let start = match after {
                 Some(key) if key.encoded() > prefix => Bound::Excluded(key.encoded()),
                 _ => Bound::Included(prefix),
@@ -328,7 +368,7 @@ impl View for TableView {
     }
 
     fn log(&self, after: Version, visit: Visit<'_, Revision>) -> Result<(), Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             let range = ReadableTable::range(&self.history, after.get() + 1..).map_err(failed)?;
             for entry in range {
                 let (_, value) = entry.map_err(failed)?;
@@ -341,7 +381,7 @@ impl View for TableView {
     }
 
     fn counts(&self) -> Result<Counts, Error> {
-        guarded(|| {
+        flagged(&self.broken, || {
             Ok(Counts {
                 revisions: self.history.len().map_err(failed)?,
                 live: self.resource.len().map_err(failed)?,

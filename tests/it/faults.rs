@@ -5,6 +5,7 @@
 //! from there on until the disk is mended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use annals::{
@@ -48,6 +49,23 @@ impl Answers {
                 expect_refusal(&error);
             }
         }
+    }
+
+    /// The store heals itself: after some tries a write is accepted.
+    fn heal(&mut self, store: &Store, name: &str) {
+        for attempt in 0..TRIES_MAX {
+            let name = key(&format!("{name}-{attempt}"));
+            match store.write(Write::create(name, body(1))) {
+                Ok(revision) => {
+                    self.acknowledged.push(revision);
+                    assert_eq!(store.write_failure(), None);
+                    return;
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+            }
+            std::thread::sleep(PAUSE);
+        }
+        panic!("writes are refused for ever: {:?}", store.write_failure());
     }
 }
 
@@ -115,7 +133,7 @@ fn strike(script: Script, fault: Fault) -> bool {
         expect_reason(&store, &mut answers);
     }
     let failures = disk.mend();
-    expect_recovery(&store, &mut answers);
+    answers.heal(&store, "healed");
     expect_whole(&store, &answers);
     let image = reopen(store, &disk);
     expect_whole(&image, &answers);
@@ -146,23 +164,6 @@ fn expect_reason(store: &Store, answers: &mut Answers) {
         ErrorKind::Unavailable,
         "a broken disk took a write"
     );
-}
-
-/// The store heals itself: after some tries a write is accepted.
-fn expect_recovery(store: &Store, answers: &mut Answers) {
-    for attempt in 0..TRIES_MAX {
-        let name = key(&format!("healed{attempt}"));
-        match store.write(Write::create(name, body(1))) {
-            Ok(revision) => {
-                answers.acknowledged.push(revision);
-                assert_eq!(store.write_failure(), None);
-                return;
-            }
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("writes are refused for ever: {:?}", store.write_failure());
 }
 
 /// Every acknowledged revision is in the log, no batch is there in half, and the check is clean.
@@ -221,4 +222,75 @@ fn any_one_call_of_batches_may_fail() {
 fn the_disk_may_stay_broken_from_any_call_on() {
     let calls = strike_each(singles, None, true, 4);
     assert!(calls > 25, "only {calls} calls were struck");
+}
+
+/// A reader of a store that nobody writes to.
+fn try_read(store: &Store) -> Result<(), Error> {
+    let list = List::new(Collection::all());
+    store.snapshot()?.list(&list).map(drop)
+}
+
+#[test]
+fn reads_come_back_without_a_write() {
+    let disk = Disk::new();
+    let store = Store::open_on(disk.clone(), options()).unwrap();
+    store.write(Write::create(key("a"), body(9_000))).unwrap();
+    for after in 0..4 {
+        let before = disk.reads();
+        try_read(&store).unwrap();
+        assert!(disk.reads() > before + 3, "the cache hides the reads");
+        disk.plan(Fault {
+            call: Some(Call::Read),
+            after,
+            lasting: false,
+        });
+        let error = try_read(&store).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(disk.mend(), 1);
+        assert_eq!(try_read(&store), Ok(()));
+    }
+}
+
+/// Tells the readers to end, also when the test fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn readers_without_a_pause_do_not_keep_writes_away() {
+    let disk = Disk::new();
+    let store = Store::open_on(disk.clone(), options()).unwrap();
+    let mut answers = Answers::default();
+    singles(&store, &mut answers);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    if let Err(error) = try_read(&store) {
+                        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                    }
+                }
+            });
+        }
+        let done = Done(&done);
+        for after in 0..20 {
+            disk.plan(Fault {
+                call: Some(Call::Write),
+                after,
+                lasting: false,
+            });
+            let name = key(&format!("struck{after}"));
+            answers.write(&store, vec![Write::create(name, body(2_000))]);
+            disk.mend();
+            let name = format!("again{after}");
+            answers.heal(&store, &name);
+        }
+        drop(done);
+    });
+    expect_whole(&store, &answers);
 }
