@@ -139,7 +139,11 @@ pub(super) fn delete(
             namespace: "",
             name,
         };
-        return Err(Status::forbidden(of.kind, attempt));
+        let mut status = Status::forbidden(of.kind, attempt);
+        // Nobody may: it is no question of who asks.
+        status.message =
+            format!("{RESOURCE} \"{name}\" is forbidden: this namespace may not be deleted");
+        return Err(status);
     }
     if options.dry_run {
         return Ok(Outcome::Gone);

@@ -129,6 +129,7 @@ pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
     let mut draft = object::read_body(call, of, query.field_validation)?;
     draft.check_namespace(of)?;
     draft.check_name(name)?;
+    let current = current(call, of, name)?;
     if draft.text("resourceVersion").is_none() && !of.is_namespace() {
         let (field, why) = (
             "metadata.resourceVersion",
@@ -137,7 +138,6 @@ pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
         let cause = Cause::invalid(field, &Value::from(0), why);
         return Err(Status::invalid(of.kind, name, &[cause]));
     }
-    let current = current(call, of, name)?;
     finish(call, of, &query, draft, &current)
 }
 

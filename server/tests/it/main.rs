@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod cli;
+mod kubectl;
 mod net;
+mod server;
 mod site;

@@ -1,6 +1,7 @@
 //! A server in this process, and a client that can be as rude as a test wants.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,11 @@ pub(crate) async fn start_with(
 
 impl Keys {
     pub(crate) fn of(dir: &DataDir) -> Self {
-        let config = Kubeconfig::read(&dir.path().join("admin.kubeconfig")).unwrap();
+        Self::read(&dir.path().join("admin.kubeconfig"))
+    }
+
+    pub(crate) fn read(kubeconfig: &Path) -> Self {
+        let config = Kubeconfig::read(kubeconfig).unwrap();
         let current = config.current().unwrap();
         let pem = |data: &Option<String>| {
             let bytes = BASE64_STANDARD.decode(data.as_ref().unwrap()).unwrap();
