@@ -148,7 +148,7 @@ fn field_selectors_select() {
     );
     assert!(parse("").unwrap().is_empty());
     assert_eq!(
-        parse(r"metadata.name=a\,b\=c\").unwrap(),
+        parse(r"metadata.name=a\,b\=c\\").unwrap(),
         [test(name, true, r"a,b=c\")]
     );
     refused(parse("spec.x=1"), 400, "field label not supported: spec.x");
