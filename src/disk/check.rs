@@ -34,10 +34,13 @@ impl Report {
     }
 }
 
-/// Reads everything of one state. The memory it takes grows with the number of keys.
+/// Reads everything of one state. The memory it takes grows with the number of keys, and by eight
+/// bytes a revision.
 pub(crate) fn check(view: &dyn View) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut newest: BTreeMap<Key, Header> = BTreeMap::new();
+    // The versions of each key by ordinal, to hold the far links against.
+    let mut chains: BTreeMap<Key, Vec<Version>> = BTreeMap::new();
     let mut expected = Version::ZERO;
     view.log(Version::ZERO, &mut |revision| {
         expected = expected.next();
@@ -51,6 +54,14 @@ pub(crate) fn check(view: &dyn View) -> Result<Report, Error> {
         }
         if let Some(problem) = broken_link(newest.get(&header.key), header) {
             report.add(format!("version {}: {problem}", header.version));
+        }
+        let chain = chains.entry(header.key.clone()).or_default();
+        chain.push(header.version);
+        let far = usize::try_from(header.jump_ordinal)
+            .ok()
+            .and_then(|at| chain.get(at));
+        if far != Some(&header.jump) {
+            report.add(format!("version {}: the far link is wrong", header.version));
         }
         report.revisions += 1;
         newest.insert(header.key.clone(), header.clone());
