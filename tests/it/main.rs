@@ -11,5 +11,6 @@ mod links;
 mod model;
 mod random;
 mod reference;
+mod search;
 mod validator;
 mod watch;
