@@ -18,6 +18,8 @@ use crate::wire::accept::accepts_json;
 use crate::wire::object::with_resource_version;
 use crate::wire::status::Status;
 
+/// The `minVersion` of a caller who wants to see everything written so far.
+const LATEST: &str = "latest";
 const HISTORY_PAGE: usize = 50;
 const FACET_TERMS: usize = 50;
 
@@ -26,7 +28,13 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
     accepts_json(call.accept.as_deref())?;
     check_names(call)?;
     let question = question(call, namespace)?;
-    let at_least = number(call, "minVersion", None)?.map(Version::new);
+    let at_least = match call.query.get("minVersion") {
+        Some(LATEST) => {
+            let snapshot = call.api.store().snapshot();
+            Some(snapshot.map_err(|error| general(&error))?.version())
+        }
+        _ => number(call, "minVersion", None)?.map(Version::new),
+    };
     let found = call.api.store().search(&question, &Scope::All, at_least);
     let found = found.map_err(|error| match error {
         Error::Invalid { problem, .. } => Status::bad_request(problem),

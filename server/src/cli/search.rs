@@ -7,8 +7,12 @@ use super::object::items;
 use super::print::{self, Output};
 use super::server::Server;
 use super::{Exit, Failure};
-use crate::client::Path;
+use crate::client::{Error, Path};
+use crate::limits;
 
+const LIMIT_MAX: i64 = limits::SEARCH_HITS as i64;
+/// Everything written so far.
+const LATEST: &str = "latest";
 const SEARCH: &str = "/apis/search.annals.dev/v1/namespaces";
 
 #[derive(Debug, Flags)]
@@ -31,12 +35,12 @@ pub(super) struct Args {
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
     /// The most hits to print
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=LIMIT_MAX))]
     limit: u32,
     /// Hits to leave out at the beginning
     #[arg(long, default_value_t = 0)]
     offset: u32,
-    /// Wait until the index has reached this version
+    /// Wait until the index has reached this version [default: what is written by now]
     #[arg(long, value_name = "VERSION")]
     min_version: Option<u64>,
     /// The namespace [default: that of the kubeconfig]
@@ -52,7 +56,16 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let client = args.server.client()?;
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
-    let answer = client.get(&path(&args, namespace)).await?;
+    let wanted = args
+        .min_version
+        .map_or(LATEST.to_owned(), |version| version.to_string());
+    let answer = match client.get(&path(&args, namespace, Some(&wanted))).await {
+        // The index lags far behind: what it has is better than nothing, and says its version.
+        Err(Error::Status(status)) if status.code == 504 && args.min_version.is_none() => {
+            client.get(&path(&args, namespace, None)).await?
+        }
+        answer => answer?,
+    };
     let hits = items(&answer, "hits")?;
     let text = match args.output {
         Output::Table => table(&hits),
@@ -66,7 +79,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn path(args: &Args, namespace: &str) -> Path {
+fn path(args: &Args, namespace: &str, min_version: Option<&str>) -> Path {
     let path = Path::new(SEARCH)
         .part(namespace)
         .part("search")
@@ -83,12 +96,7 @@ fn path(args: &Args, namespace: &str) -> Path {
     pairs
         .fold(path, |path, (name, value)| path.query(name, value))
         .query_if("folder", args.folder.as_deref())
-        .query_if(
-            "minVersion",
-            args.min_version
-                .map(|version| version.to_string())
-                .as_deref(),
-        )
+        .query_if("minVersion", min_version)
         .query("limit", &args.limit.to_string())
         .query("offset", &args.offset.to_string())
 }
@@ -166,7 +174,7 @@ mod tests {
         let words = words.trim_end_matches(" a").split_whitespace();
         let line = Line::try_parse_from(words.clone().take(1).chain(["q r"]).chain(words.skip(1)));
         assert_eq!(
-            path(&line.unwrap().args, "ns").to_string(),
+            path(&line.unwrap().args, "ns", Some("9")).to_string(),
             "/apis/search.annals.dev/v1/namespaces/ns/search?query=q%20r&type=dashboard\
              &type=folder&tag=a%26b&label=k%3Dv&name=n&folder=f&minVersion=9&limit=3&offset=6"
         );
