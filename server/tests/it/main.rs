@@ -9,3 +9,4 @@ mod kubectl;
 mod net;
 mod server;
 mod site;
+mod watch;
