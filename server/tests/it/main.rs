@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod cli;
+mod crash;
 mod kube_rs;
 mod kubectl;
 mod net;
