@@ -8,6 +8,7 @@ mod crash;
 mod kube_rs;
 mod kubectl;
 mod net;
+mod search;
 mod server;
 mod site;
 mod watch;
