@@ -26,10 +26,7 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
     accepts_json(call.accept.as_deref())?;
     check_names(call)?;
     let question = question(call, namespace)?;
-    let at_least = match number(call, "minVersion", None)? {
-        Some(version) => Some(Version::new(version)),
-        None => None,
-    };
+    let at_least = number(call, "minVersion", None)?.map(Version::new);
     let found = call.api.store().search(&question, &Scope::All, at_least);
     let found = found.map_err(|error| match error {
         Error::Invalid { problem, .. } => Status::bad_request(problem),
