@@ -4,7 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod cli;
+mod crash;
+mod kube_rs;
 mod kubectl;
 mod net;
+mod search;
 mod server;
 mod site;
+mod watch;

@@ -162,30 +162,41 @@ impl Answer {
 
 /// Sends one HTTP/1.1 request on a fresh connection.
 pub(crate) async fn ask(site: &Site, with_certificate: bool, request: Request<Body>) -> Answer {
-    let stream = dial(
-        site.address,
-        &site.keys,
-        with_certificate,
-        "localhost",
-        "http/1.1",
-    )
-    .await
-    .unwrap();
+    let (response, connection) = open(site.address, &site.keys, with_certificate, request).await;
+    let answer = Answer::read(response).await;
+    connection.abort();
+    answer
+}
+
+/// Sends one HTTP/1.1 request on a fresh connection; the body of the answer is still to come.
+pub(crate) async fn open(
+    address: SocketAddr,
+    keys: &Keys,
+    with_certificate: bool,
+    request: Request<Body>,
+) -> (Response<Incoming>, JoinHandle<hyper::Result<()>>) {
+    let stream = dial(address, keys, with_certificate, "localhost", "http/1.1")
+        .await
+        .unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .unwrap();
     let connection = tokio::spawn(connection);
     let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
-    let answer = Answer::read(response.expect("an answer").unwrap()).await;
-    connection.abort();
-    answer
+    (response.expect("an answer").unwrap(), connection)
 }
 
 /// An HTTP/2 connection with the administrator's certificate.
 pub(crate) async fn h2(site: &Site) -> hyper::client::conn::http2::SendRequest<Body> {
-    let stream = dial(site.address, &site.keys, true, "localhost", "h2")
-        .await
-        .unwrap();
+    h2_to(site.address, &site.keys).await
+}
+
+/// As [`h2`], to any server.
+pub(crate) async fn h2_to(
+    address: SocketAddr,
+    keys: &Keys,
+) -> hyper::client::conn::http2::SendRequest<Body> {
+    let stream = dial(address, keys, true, "localhost", "h2").await.unwrap();
     let (sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
