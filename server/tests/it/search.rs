@@ -12,7 +12,7 @@ use super::server::{Server, Shell, until};
 const SEARCH: &str = "/apis/search.annals.dev/v1/namespaces/default/search";
 const FOLDERS: &str = "/apis/folder.grafana.app/v1beta1/namespaces/default/folders";
 const DASHBOARDS: &str = "/apis/dashboard.grafana.app/v1beta1/namespaces/default/dashboards";
-const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../index/tests/samples");
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/dashboards");
 
 async fn make_folder(client: &Client, name: &str) {
     let folder = json!({
