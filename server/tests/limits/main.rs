@@ -5,8 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod body;
 mod conformance;
+mod manifest;
+mod query;
 mod server;
 #[path = "../it/site.rs"]
 #[allow(dead_code, reason = "the other suite uses all of it")]
 mod site;
+mod socket;
+mod table;
