@@ -7,6 +7,7 @@
 
 mod body;
 mod conformance;
+mod hostile;
 mod manifest;
 mod query;
 mod server;
