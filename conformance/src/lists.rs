@@ -59,7 +59,8 @@ fn ordered(stage: &mut Stage<'_>) -> Played {
 
 fn ordered_over_namespaces(stage: &mut Stage<'_>) -> Played {
     let mut created = Vec::new();
-    for namespace in [stage.other("b")?, stage.other("")?, stage.other("a")?] {
+    let middle = stage.namespace().to_owned();
+    for namespace in [stage.other("b")?, middle, stage.other("a")?] {
         for name in ["z", "a"] {
             created.push(stage.door().create(&Draft {
                 namespace: namespace.clone(),

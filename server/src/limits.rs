@@ -2,11 +2,13 @@
 //!
 //! Each limit is a constant that the code uses, and a row of [`LIMITS`] for people: the command
 //! line prints the table and the documents quote it. The macro below writes both from one line,
-//! so that they cannot differ. Callers are the wire readers, the HTTP layer and the search door.
+//! so that they cannot differ. Limits that the library keeps are taken from it. Callers are the
+//! wire readers, the socket, the HTTP layer and the search door; a test walks the table and has a
+//! case for every row.
 //!
 //! Absent on purpose: settings. A limit is a promise about the worst case, not a knob.
 
-use std::time::Duration;
+use annals::search;
 
 /// One row of the table of limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +53,6 @@ limits! {
     FINALIZERS = 64, "finalizers", "The most finalizers of one object";
     OWNERS = 64, "references", "The most owner references of one object";
     CAUSES = 100, "causes", "The most faults that one answer lists";
-    PAGE_ITEMS = 500, "objects", "The page size of a list whose caller names none";
     PAGE_ITEMS_MAX = 10_000, "objects", "The largest page of a list; a larger one is cut";
     LIST_BYTES = 256 * MIB, "bytes", "The largest list that is answered in one piece";
     SELECTOR_BYTES = 4 * KIB, "bytes", "The longest label or field selector";
@@ -59,22 +60,33 @@ limits! {
     FIELD_MANAGER_CHARS = 128, "characters", "The longest field manager";
     WATCHES_PER_CLIENT = 1_000, "watches", "The most open watches of one client";
     WATCHES = 10_000, "watches", "The most open watches of the server";
-    WATCH_SECONDS = 3_600, "seconds", "How long a watch stays open when its caller names no time";
-    SEARCH_QUERY_BYTES = 8 * KIB, "bytes", "The longest search query";
-    SEARCH_QUERY_WORDS = 64, "words", "The most words of a search query";
+    WATCH_SECONDS = 3_600, "seconds", "How long a watch may stay open";
+    SEARCH_QUERY_BYTES = search::TEXT_BYTES_MAX, "bytes", "The longest search query";
+    SEARCH_QUERY_WORDS = search::WORDS_MAX, "words", "The most words of a search query";
     SEARCH_HITS = 1_000, "hits", "The largest page of search hits";
+    SEARCH_WINDOW = search::WINDOW_MAX, "hits", "The last hit that a page of a search may reach";
+    SEARCH_WAIT_MS = annals::INDEX_WAIT_MS_MAX as usize, "milliseconds", "How long a search waits for the version it demands";
     HEADER_BYTES = 16 * KIB, "bytes", "All headers of a request together";
-    URI_BYTES = 8 * KIB, "bytes", "The longest request target";
-    REQUEST_SECONDS = 60, "seconds", "How long a request other than a watch may take";
+    HEADER_FIELDS = 100, "fields", "The most header fields of an HTTP/1.1 request";
+    URI_BYTES = 8 * KIB, "bytes", "The longest path and query";
+    TOKEN_BYTES = 4 * KIB, "bytes", "The longest bearer token";
+    HANDSHAKE_SECONDS = 10, "seconds", "How long the TLS handshake may take";
     HEADER_READ_SECONDS = 10, "seconds", "How long a client may take to send its headers";
     BODY_READ_SECONDS = 30, "seconds", "How long a client may take to send a body";
-    MIN_VERSION_SECONDS = 3, "seconds", "How long a read waits for a version still to come";
+    IDLE_SECONDS = 300, "seconds", "How long an HTTP/2 connection may lie idle after a request";
+    WRITE_STALL_SECONDS = 60, "seconds", "How long a client may accept no byte of an answer";
+    PING_SECONDS = 30, "seconds", "The silence after which an HTTP/2 client is asked for a sign";
+    PING_ANSWER_SECONDS = 20, "seconds", "How long it may take to give one";
+    DRAIN_SECONDS = 10, "seconds", "How long open requests may take to end when the server stops";
     PATCH_OPERATIONS = 10_000, "operations", "The most operations of one JSON patch";
     PATCH_GROWTH_BYTES = 3 * MIB, "bytes", "How much the copies of one JSON patch may add";
     PATCH_WORK_BYTES = 1024 * MIB, "bytes", "Operations of a JSON patch times bytes of its object";
     STREAMS = 250, "streams", "The most concurrent streams of one HTTP/2 connection";
-    CONNECTIONS = 1_024, "connections", "The most open connections";
-    WRITE_QUEUE = 1_024, "requests", "The most writes that wait for their turn";
+    EARLY_RESETS = 50, "requests", "The most requests that an HTTP/2 client may cancel unseen";
+    ERROR_RESETS = 200, "requests", "The most broken requests of one HTTP/2 connection";
+    SEND_BUFFER_BYTES = 128 * KIB, "bytes", "What is kept of one answer for a client that reads slowly";
+    CONNECTIONS = 10_000, "connections", "The most open connections";
+    WRITE_QUEUE = annals::QUEUE_JOBS_MAX, "writes", "The most writes that wait for their turn";
     SCHEMA_DEPTH = 64, "levels", "How deep a schema may nest";
     JSONPATH_BYTES = annals::PATH_BYTES_MAX, "bytes", "The longest JSONPath of a column or search field";
     JSONPATH_STEPS = annals::PATH_STEPS_MAX, "steps", "The most steps of a JSONPath";
@@ -82,15 +94,6 @@ limits! {
     CELL_BYTES = 4 * KIB, "bytes", "The longest cell of a printed table";
     PATTERN_BYTES = MIB, "bytes", "The largest compiled pattern of a schema";
 }
-
-/// [`REQUEST_SECONDS`] as a duration.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(REQUEST_SECONDS as u64);
-/// [`HEADER_READ_SECONDS`] as a duration.
-pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(HEADER_READ_SECONDS as u64);
-/// [`BODY_READ_SECONDS`] as a duration.
-pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(BODY_READ_SECONDS as u64);
-/// [`MIN_VERSION_SECONDS`] as a duration.
-pub const MIN_VERSION_WAIT: Duration = Duration::from_secs(MIN_VERSION_SECONDS as u64);
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +127,5 @@ mod tests {
                 .value
         };
         assert!(value("OBJECT_BYTES") < value("BODY_BYTES"));
-        assert!(value("PAGE_ITEMS") < value("PAGE_ITEMS_MAX"));
     }
 }

@@ -5,7 +5,7 @@
 //!           a bookmark that says so if one was asked for, then what follows
 //!           resourceVersion N: what follows N
 //! then      events as they come; bookmarks every minute if they were asked for
-//! end       after timeoutSeconds, or 30 to 60 minutes; when the server stops; when the client goes
+//! end       after timeoutSeconds, an hour at most, or 30 to 60 minutes; when the server stops; when the client goes
 //! ```
 //!
 //! The stream is made by one task that waits for the store, the clock, the client and the stop of
@@ -46,8 +46,7 @@ const STEP_BYTES: usize = 1024 * 1024;
 /// How many rendered steps wait for the client.
 const AHEAD: usize = 1;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-/// A watch without a time of its own ends after one to two times this.
-const LIFETIME: Duration = Duration::from_secs(1_800);
+const LIFETIME_MAX: Duration = Duration::from_secs(limits::WATCH_SECONDS as u64);
 
 /// How many watches are open, for each client and in all.
 #[derive(Default)]
@@ -193,26 +192,28 @@ fn plan(call: &Call) -> Result<Plan, Status> {
     let after = if from_past { Version::new(asked) } else { head };
     let watch = store.watch(collection.clone(), filter.clone(), after);
     let watch = watch.map_err(|error| general(&error))?;
-    let lifetime = query
-        .timeout_seconds
-        .map_or_else(random_lifetime, Duration::from_secs);
     Ok(Plan {
         collection,
         filter,
         form,
-        ends: Instant::now() + lifetime.min(2 * LIFETIME),
+        ends: Instant::now() + lifetime(query.timeout_seconds),
         initial: wants_initial.then_some(head),
         query,
         watch,
     })
 }
 
-/// Spread, so that clients that came together do not all come back together.
-fn random_lifetime() -> Duration {
+/// How long a watch lasts. Without a time of its own it ends in the second half of the longest
+/// time, so that clients that came together do not all come back together.
+fn lifetime(asked_seconds: Option<u64>) -> Duration {
+    if let Some(seconds) = asked_seconds {
+        return Duration::from_secs(seconds).min(LIFETIME_MAX);
+    }
     let mut random = [0; 2];
     // Without random numbers all watches last equally long.
     let _ = getrandom::fill(&mut random);
-    LIFETIME + LIFETIME.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
+    let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
+    (LIFETIME_MAX / 2).mul_f64(1.0 + share)
 }
 
 /// Renders events as lines, in the form the client asked for.
@@ -423,4 +424,48 @@ fn take(watch: &mut Watch) -> Result<Vec<Event>, Error> {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, End> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|panic| End::Failed(Status::internal(&panic.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a count of watches that lets one too many in or forgets one that has ended, and a
+    //! watch that outlives the longest time.
+    use super::*;
+
+    #[test]
+    fn the_watches_of_all_clients_are_counted() {
+        let count = Count::default();
+        let clients = limits::WATCHES / limits::WATCHES_PER_CLIENT;
+        let mut places = Vec::new();
+        for client in 0..clients {
+            let client = format!("client {client}");
+            let enter = || count.enter(&client);
+            places.extend((0..limits::WATCHES_PER_CLIENT).map(|_| enter().unwrap()));
+            assert_eq!(enter().err().map(|status| status.code()), Some(429));
+        }
+        assert_eq!(count.total(), limits::WATCHES as u64);
+        for _ in 0..1_000 {
+            let status = count.enter("a new client").err().unwrap();
+            assert_eq!(status.code(), 429);
+            assert!(status.message.contains("watches open"), "{status}");
+        }
+        places.pop();
+        places.push(count.enter("a new client").unwrap());
+        assert!(count.enter("a new client").is_err());
+        drop(places);
+        assert_eq!(count.total(), 0);
+        assert!(count.open.lock().unwrap().by_client.is_empty());
+    }
+
+    #[test]
+    fn a_watch_ends_within_the_longest_time() {
+        let most = limits::WATCH_SECONDS as u64;
+        for (asked, expected) in [(1, 1), (most, most), (most + 1, most), (u64::MAX, most)] {
+            assert_eq!(lifetime(Some(asked)), Duration::from_secs(expected));
+        }
+        for _ in 0..1_000 {
+            let unasked = lifetime(None);
+            assert!(LIFETIME_MAX / 2 <= unasked && unasked <= LIFETIME_MAX);
+        }
+    }
 }

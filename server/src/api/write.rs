@@ -10,6 +10,7 @@ use super::failure::{about, general};
 use super::object::{self, Intake};
 use super::{namespace, read};
 use crate::kinds::Cause;
+use crate::limits;
 use crate::wire::accept::{PatchType, patch_type};
 use crate::wire::patch;
 use crate::wire::query::WriteQuery;
@@ -19,8 +20,6 @@ use crate::wire::status::Status;
 const NAME_TRIES: usize = 8;
 /// How often a patch without a version is tried when somebody else writes meanwhile.
 const PATCH_TRIES: usize = 5;
-/// What a generated name begins with is cut to this many bytes.
-const BASE_BYTES_MAX: usize = 58;
 /// The characters of generated suffixes: none that makes words or looks like another.
 const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
@@ -108,7 +107,7 @@ fn insert(
 
 /// A name that begins with this.
 fn generate(base: &str) -> Result<String, Status> {
-    let mut end = base.len().min(BASE_BYTES_MAX);
+    let mut end = base.len().min(limits::GENERATE_NAME_BYTES);
     while !base.is_char_boundary(end) {
         end -= 1;
     }

@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::refuse;
+use crate::limits;
 
 /// The largest request body.
-pub const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+pub const BODY_BYTES_MAX: usize = limits::BODY_BYTES;
 
 /// The longest time a client may take to send one.
-pub const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(limits::BODY_READ_SECONDS as u64);
 
 /// A body that was not read to its end.
 #[derive(Debug, thiserror::Error)]

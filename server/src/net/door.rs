@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::gate::authenticate;
 use super::panic::contain;
 use super::{Gate, refuse};
+use crate::limits;
 
 /// The longest path and query.
-pub const URI_BYTES_MAX: usize = 8 * 1024;
+pub const URI_BYTES_MAX: usize = limits::URI_BYTES;
 
 /// The id of one request, in its extensions and in the `Audit-Id` header of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

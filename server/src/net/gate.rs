@@ -14,12 +14,13 @@ use axum::response::Response;
 use super::impersonate::impersonate;
 use super::refusal::unauthorized;
 use super::{Identity, Peer, TokenHash};
+use crate::limits;
 
 /// What anyone may ask for. None of it tells a name.
 pub const PUBLIC_PATHS: [&str; 4] = ["/livez", "/readyz", "/healthz", "/version"];
 
 /// Longer tokens are refused unseen.
-const TOKEN_BYTES_MAX: usize = 4096;
+const TOKEN_BYTES_MAX: usize = limits::TOKEN_BYTES;
 
 /// The tokens that are known, and whose they are. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -1,6 +1,10 @@
-//! What one client, and all of them, may cost the socket. Every limit has a name and a number.
+//! What one client, and all of them, may cost the socket.
+//!
+//! The numbers are those of the one table, [`crate::limits`].
 
 use std::time::Duration;
+
+use crate::limits;
 
 /// The limits of the listener. [`Limits::default`] is what `annals serve` uses; tests shorten
 /// the times.
@@ -39,21 +43,22 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
+        let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
         Self {
-            connections_max: 10_000,
-            handshake_time_max: Duration::from_secs(10),
-            header_time_max: Duration::from_secs(10),
-            idle_time_max: Duration::from_secs(300),
-            header_bytes_max: 16 * 1024,
-            header_fields_max: 100,
-            streams_max: 250,
-            early_resets_max: 50,
-            error_resets_max: 200,
-            send_buffer_bytes_max: 128 * 1024,
-            write_stall_max: Duration::from_secs(60),
-            ping_interval: Duration::from_secs(30),
-            ping_time_max: Duration::from_secs(20),
-            drain_time_max: Duration::from_secs(10),
+            connections_max: limits::CONNECTIONS,
+            handshake_time_max: seconds(limits::HANDSHAKE_SECONDS),
+            header_time_max: seconds(limits::HEADER_READ_SECONDS),
+            idle_time_max: seconds(limits::IDLE_SECONDS),
+            header_bytes_max: limits::HEADER_BYTES as u32,
+            header_fields_max: limits::HEADER_FIELDS,
+            streams_max: limits::STREAMS as u32,
+            early_resets_max: limits::EARLY_RESETS,
+            error_resets_max: limits::ERROR_RESETS,
+            send_buffer_bytes_max: limits::SEND_BUFFER_BYTES,
+            write_stall_max: seconds(limits::WRITE_STALL_SECONDS),
+            ping_interval: seconds(limits::PING_SECONDS),
+            ping_time_max: seconds(limits::PING_ANSWER_SECONDS),
+            drain_time_max: seconds(limits::DRAIN_SECONDS),
         }
     }
 }
