@@ -1,7 +1,7 @@
 //! Every limit of the server, in one table.
 //!
-//! Each limit is a constant that the code uses, and a row of [`LIMITS`] for people: the command
-//! line prints the table and the documents quote it. The macro below writes both from one line,
+//! Each limit is a constant that the code uses, and a row of [`LIMITS`] for people: docs/limits.md
+//! shows the table. The macro below writes both from one line,
 //! so that they cannot differ. Limits that the library keeps are taken from it. Callers are the
 //! wire readers, the socket, the HTTP layer and the search door; a test walks the table and has a
 //! case for every row.
@@ -58,6 +58,7 @@ limits! {
     SELECTOR_BYTES = 4 * KIB, "bytes", "The longest label or field selector";
     CONTINUE_BYTES = 4 * KIB, "bytes", "The longest continue token";
     FIELD_MANAGER_CHARS = 128, "characters", "The longest field manager";
+    REQUEST_SECONDS = 60, "seconds", "How long a request other than a watch may take";
     WATCHES_PER_CLIENT = 1_000, "watches", "The most open watches of one client";
     WATCHES = 10_000, "watches", "The most open watches of the server";
     WATCH_SECONDS = 3_600, "seconds", "How long a watch may stay open";

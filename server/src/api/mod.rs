@@ -34,6 +34,7 @@ mod watch;
 mod write;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use annals::{Kind, Store};
 use axum::Router;
@@ -117,14 +118,25 @@ async fn answer(api: Api, request: Request) -> Result<Response, Status> {
     if call.is_watch()? {
         return watch::start(call).await;
     }
-    let work = tokio::task::spawn_blocking(move || call.answer());
-    match timeout(limits::REQUEST_TIMEOUT, work).await {
-        Ok(Ok(answer)) => answer.map(answer::Answer::into_response),
-        Err(_) => Err(Status::timeout("the request did not finish in time")),
+    let answer = within(REQUEST_TIME_MAX, move || call.answer()).await?;
+    answer.map(answer::Answer::into_response)
+}
+
+/// How long a request other than a watch may take.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(limits::REQUEST_SECONDS as u64);
+
+/// Runs a handler on a blocking thread. What takes too long goes on there, but nobody waits.
+async fn within<T: Send + 'static>(
+    time_max: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    match timeout(time_max, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(answer)) => Ok(answer),
         Ok(Err(panic)) => {
             tracing::error!(%panic, "a handler panicked");
             Err(Status::internal("the handler panicked"))
         }
+        Err(_) => Err(Status::timeout("the request did not finish in time")),
     }
 }
 
@@ -142,5 +154,24 @@ fn indexed_kind(kind: &ServedKind) -> Kind {
         kind: kind.names.kind.clone(),
         resource: kind.names.plural.clone(),
         search_fields: kind.search_fields.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a handler that holds its caller for ever, or takes the server down with it.
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_does_not_end_is_answered() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let status = within(Duration::from_millis(1), move || held.recv())
+            .await
+            .unwrap_err();
+        assert_eq!(status.code(), 504);
+        drop(release);
+        assert_eq!(within(REQUEST_TIME_MAX, || 7).await, Ok(7));
+        let status = within(REQUEST_TIME_MAX, || panic!("planted")).await;
+        assert_eq!(status.map(|(): ()| 0).unwrap_err().code(), 500);
     }
 }

@@ -156,10 +156,7 @@ pub(super) fn collect(call: &Call, of: &Subject<'_>, query: &ListQuery) -> Resul
             .map(|item| item.body().len())
             .sum::<usize>();
         items.extend(page.items);
-        if bytes > limits::LIST_BYTES && page.next.is_some() && query.limit.is_none() {
-            let what = "the list, which can be read in pages with limit and continue,";
-            return Err(Status::too_large(what, limits::LIST_BYTES));
-        }
+        check_whole(bytes)?;
         after = page.next;
         if after.is_none() || query.limit.is_some() {
             break;
@@ -171,6 +168,15 @@ pub(super) fn collect(call: &Call, of: &Subject<'_>, query: &ListQuery) -> Resul
         next: after,
         binding,
     })
+}
+
+/// What one answer may hold of a collection.
+fn check_whole(bytes: usize) -> Result<(), Status> {
+    if bytes <= limits::LIST_BYTES {
+        return Ok(());
+    }
+    let what = "the list, which can be read in pages with limit and continue,";
+    Err(Status::too_large(what, limits::LIST_BYTES))
 }
 
 fn at(call: &Call, version: Version) -> Result<Snapshot, Status> {
@@ -236,4 +242,20 @@ pub(super) fn render_list(
         }
         Form::Metadata(version) => Answer::value(&partial_object_list(version, meta, &values()?)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a list that takes all memory because nobody named a limit.
+    use super::*;
+
+    #[test]
+    fn a_list_in_one_piece_has_a_largest_size() {
+        assert!(check_whole(limits::LIST_BYTES).is_ok());
+        for bytes in [limits::LIST_BYTES + 1, usize::MAX] {
+            let status = check_whole(bytes).unwrap_err();
+            assert_eq!(status.code(), 413);
+            assert!(status.message.contains("limit and continue"), "{status}");
+        }
+    }
 }

@@ -25,6 +25,8 @@ use Case::{Here, There};
 
 const SLOW: &str = include_str!("../it/net/slow.rs");
 const DRAIN: &str = include_str!("../it/net/drain.rs");
+const API: &str = include_str!("../../src/api/mod.rs");
+const READ: &str = include_str!("../../src/api/read.rs");
 const WATCH: &str = include_str!("../../src/api/watch.rs");
 const BODY: &str = include_str!("../../src/net/body.rs");
 const STALL: &str = include_str!("../../src/net/stall.rs");
@@ -91,6 +93,14 @@ const CASES: &[(&str, Case)] = &[
     (
         "WATCH_SECONDS",
         There(WATCH, "a_watch_ends_within_the_longest_time"),
+    ),
+    (
+        "REQUEST_SECONDS",
+        There(API, "a_request_that_does_not_end_is_answered"),
+    ),
+    (
+        "LIST_BYTES",
+        There(READ, "a_list_in_one_piece_has_a_largest_size"),
     ),
     ("HANDSHAKE_SECONDS", There(SLOW, "slow_clients_are_cut")),
     ("HEADER_READ_SECONDS", There(SLOW, "slow_clients_are_cut")),
