@@ -118,6 +118,34 @@ mod tests {
         }
     }
 
+    /// The table as docs/limits.md shows it.
+    fn page() -> String {
+        let mut page = String::from(
+            "# Limits of the server\n\nEvery limit is a constant in `server/src/limits.rs`, and a \
+             test goes to it, one beyond, and far beyond.\n\n| limit | number | what |\n| --- | \
+             --- | --- |\n",
+        );
+        for limit in LIMITS {
+            let Limit {
+                name,
+                value,
+                unit,
+                what,
+            } = limit;
+            page.push_str(&format!("| `{name}` | {value} {unit} | {what} |\n"));
+        }
+        page
+    }
+
+    #[test]
+    fn the_documents_quote_the_table() {
+        assert_eq!(
+            include_str!("../../docs/limits.md"),
+            page(),
+            "docs/limits.md is out of date"
+        );
+    }
+
     #[test]
     fn an_object_of_the_largest_size_fits_into_a_body() {
         let value = |name| {
