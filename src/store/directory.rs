@@ -25,16 +25,13 @@ pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
         .mode(0o700)
         .create(directory)
         .map_err(|cause| failed(directory, "cannot create the directory", &cause))?;
-    if is_new && let Some(parent) = directory.parent() {
-        // The name of a new directory must survive a power cut as well.
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        File::open(parent)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|cause| failed(parent, "cannot sync the directory", &cause))?;
+    // The name of the directory must survive a power cut as well, whoever made it just now. One
+    // that was there before may stand in a folder that we may not open.
+    match sync_parent(directory) {
+        Err(cause) if is_new => {
+            return Err(failed(directory, "cannot sync the folder above", &cause));
+        }
+        Ok(()) | Err(_) => {}
     }
     let lock = take_lock(directory)?;
     let path = directory.join("store.redb");
@@ -55,6 +52,14 @@ pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
 
 /// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
 /// however it ends.
+fn sync_parent(directory: &Path) -> std::io::Result<()> {
+    match directory.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 fn take_lock(directory: &Path) -> Result<File, Error> {
     let path = directory.join("lock");
     let mut file = OpenOptions::new()
