@@ -148,13 +148,14 @@ fn field_selectors_select() {
     );
     assert!(parse("").unwrap().is_empty());
     assert_eq!(
-        parse(r"metadata.name=a\,b\=c\").unwrap(),
+        parse(r"metadata.name=a\,b\=c\\").unwrap(),
         [test(name, true, r"a,b=c\")]
     );
     refused(parse("spec.x=1"), 400, "field label not supported: spec.x");
     refused(parse("metadata.name"), 400, "expected '=', '==' or '!='");
     refused(parse("metadata.name!x"), 400, "expected '=', '==' or '!='");
     refused(parse(r"metadata.name=\x"), 400, "invalid selector");
+    refused(parse(r"metadata.name=x\"), 400, "invalid selector");
     refused(parse("metadata.name=a=b"), 400, "invalid selector");
 }
 
