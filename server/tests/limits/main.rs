@@ -9,6 +9,7 @@ mod body;
 mod conformance;
 mod hostile;
 mod manifest;
+mod paths;
 mod query;
 mod server;
 #[path = "../it/site.rs"]

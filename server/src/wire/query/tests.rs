@@ -155,6 +155,7 @@ fn field_selectors_select() {
     refused(parse("metadata.name"), 400, "expected '=', '==' or '!='");
     refused(parse("metadata.name!x"), 400, "expected '=', '==' or '!='");
     refused(parse(r"metadata.name=\x"), 400, "invalid selector");
+    refused(parse(r"metadata.name=x\"), 400, "invalid selector");
     refused(parse("metadata.name=a=b"), 400, "invalid selector");
 }
 
