@@ -7,7 +7,7 @@
 
 use annals::Revision;
 use jiff::{Timestamp, Unit};
-use serde_json::{Map, Value, json as value};
+use serde_json::{Map, Value, json};
 
 use super::call::{Call, Subject};
 use super::read::parse;
@@ -92,7 +92,7 @@ impl Intake {
                 "the name of the object ({given}) does not match the name on the URL ({name})"
             ))),
             _ => {
-                self.metadata().insert("name".to_owned(), value!(name));
+                self.metadata().insert("name".to_owned(), json!(name));
                 Ok(())
             }
         }
@@ -101,7 +101,7 @@ impl Intake {
     pub(super) fn metadata(&mut self) -> &mut Map<String, Value> {
         let metadata = &mut self.draft.object["metadata"];
         if !metadata.is_object() {
-            *metadata = value!({});
+            *metadata = json!({});
         }
         match metadata {
             Value::Object(map) => map,
@@ -137,9 +137,9 @@ impl Intake {
             metadata.shift_remove(owned);
         }
         set_namespace(metadata, namespace);
-        metadata.insert("uid".to_owned(), value!(uuid::Uuid::new_v4().to_string()));
-        metadata.insert("creationTimestamp".to_owned(), value!(now()));
-        metadata.insert("generation".to_owned(), value!(1));
+        metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
+        metadata.insert("creationTimestamp".to_owned(), json!(now()));
+        metadata.insert("generation".to_owned(), json!(1));
         tidy(metadata);
         self.draft.validate(of.found)
     }
@@ -165,7 +165,7 @@ impl Intake {
         set_namespace(metadata, namespace);
         if changed {
             let generation = old.get("generation").and_then(Value::as_i64).unwrap_or(0);
-            metadata.insert("generation".to_owned(), value!(generation + 1));
+            metadata.insert("generation".to_owned(), json!(generation + 1));
         }
         tidy(metadata);
         self.draft.validate(of.found)
@@ -207,7 +207,7 @@ const OWNED: [&str; 8] = [
 
 fn set_namespace(metadata: &mut Map<String, Value>, namespace: Option<String>) {
     match namespace {
-        Some(namespace) => metadata.insert("namespace".to_owned(), value!(namespace)),
+        Some(namespace) => metadata.insert("namespace".to_owned(), json!(namespace)),
         None => metadata.shift_remove("namespace"),
     };
 }
@@ -258,9 +258,9 @@ pub(super) fn marked(revision: &Revision) -> Result<Vec<u8>, Status> {
         .and_then(Value::as_i64)
         .unwrap_or(0);
     let metadata = &mut value["metadata"];
-    metadata["deletionTimestamp"] = value!(now());
-    metadata["deletionGracePeriodSeconds"] = value!(0);
-    metadata["generation"] = value!(generation + 1);
+    metadata["deletionTimestamp"] = json!(now());
+    metadata["deletionGracePeriodSeconds"] = json!(0);
+    metadata["generation"] = json!(generation + 1);
     let text = |field: &str| value[field].as_str().unwrap_or_default();
     object::rewrite(
         revision.body(),
