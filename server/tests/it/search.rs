@@ -143,6 +143,23 @@ async fn parameters_narrow_a_search() {
         json!(["prometheus", "postgres"])
     );
 
+    let sorted = [
+        ("type", "dashboard"),
+        ("sort", "-title"),
+        ("facet", "tag"),
+        ("limit", "3"),
+    ];
+    let sorted = search(&client, &sorted).await;
+    assert_eq!(
+        each(&sorted, "name"),
+        ["observatory", "lighthouse", "cranes"]
+    );
+    // The facets count all that was found, not the page.
+    assert_eq!(
+        sorted["facets"]["tag"]["terms"][0],
+        json!({"term": "passengers", "count": 2})
+    );
+
     // Pages are pieces of one order.
     let whole = search(&client, &[("query", "*")]).await;
     let all = each(&whole, "name");
@@ -172,6 +189,11 @@ async fn a_bad_parameter_is_named() {
         ("type", "nonsense"),
         ("label", "no-pair"),
         ("colour", "red"),
+        ("sort", "nonsense"),
+        ("sort", "-panel_types"),
+        ("facet", "nonsense"),
+        ("field", "nonsense"),
+        ("field", "panel_title:x"),
     ] {
         let path = Path::new(SEARCH).query(name, value);
         let refused = client.get(&path).await.unwrap_err();
