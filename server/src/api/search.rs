@@ -5,7 +5,7 @@ use std::time::Duration;
 use annals::search::{
     Facet, FacetBy, Hit, Query as Question, Scope, Sort, SortBy, State, Value as Own,
 };
-use annals::{Error, Key, Revision, Timestamp, Version};
+use annals::{Error, Key, Revision, SearchField, Timestamp, Version};
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
@@ -28,6 +28,7 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
     accepts_json(call.accept.as_deref())?;
     check_names(call)?;
     let question = question(call, namespace)?;
+    check_fields(call, &question)?;
     let at_least = match call.query.get("minVersion") {
         Some(LATEST) => {
             let snapshot = call.api.store().snapshot();
@@ -161,6 +162,42 @@ fn question(call: &Call, namespace: &str) -> Result<Question, Status> {
     })
 }
 
+/// A field that no kind has is a mistake too: it would sort by nothing and find nothing.
+fn check_fields(call: &Call, question: &Question) -> Result<(), Status> {
+    let check = |parameter: &str, name: &str, is_fit: fn(&SearchField) -> bool| {
+        let fields = call.api.kinds().iter().flat_map(|kind| &kind.search_fields);
+        let fit: Vec<&str> = fields
+            .filter(|field| is_fit(field))
+            .map(|field| field.name.as_str())
+            .collect();
+        if fit.contains(&name) {
+            return Ok(());
+        }
+        let fit = fit.join(", ");
+        Err(Status::bad_request(format!(
+            "{parameter}: {name:?}: expected a search field that allows it, one of: {fit}"
+        )))
+    };
+    for sort in &question.sort {
+        if let SortBy::Own(name) = &sort.by {
+            check("sort", name, |field| field.sortable)?;
+        }
+    }
+    for facet in &question.facets {
+        if let FacetBy::Own(name) = &facet.by {
+            check("facet", name, |field| field.filterable)?;
+        }
+    }
+    for (name, _) in &question.fields {
+        check("field", name, |field| field.filterable)?;
+    }
+    let columns = call.query.all("field").filter(|name| !name.contains(':'));
+    for name in columns.filter(|name| !COLUMNS.contains(name)) {
+        check("field", name, |_| true)?;
+    }
+    Ok(())
+}
+
 /// A number that is at most `max`.
 fn number(call: &Call, name: &str, max: Option<u64>) -> Result<Option<u64>, Status> {
     let Some(text) = call.query.get(name) else {
@@ -255,6 +292,17 @@ fn show(hit: &Hit, columns: &[&str]) -> Value {
     }
     Value::Object(shown)
 }
+
+/// The columns that hits of every kind have.
+const COLUMNS: [&str; 7] = [
+    "description",
+    "kind",
+    "created",
+    "updated",
+    "createdBy",
+    "updatedBy",
+    "labels",
+];
 
 /// A column that was asked for by name.
 fn column_of(hit: &Hit, column: &str) -> Option<Value> {

@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod kube_rs;
 mod kubectl;
+mod list;
 mod net;
 mod search;
 mod server;

@@ -97,7 +97,7 @@ async fn import_tells_and_repeats() {
 
 #[tokio::test]
 async fn parameters_narrow_a_search() {
-    let (_server, shell, client) = island().await;
+    let (_server, _, client) = island().await;
     let labelled = json!({
         "apiVersion": "dashboard.grafana.app/v1beta1",
         "kind": "Dashboard",
@@ -143,16 +143,36 @@ async fn parameters_narrow_a_search() {
         json!(["prometheus", "postgres"])
     );
 
-    // Pages are pieces of one order.
+    let sorted = [
+        ("type", "dashboard"),
+        ("sort", "-title"),
+        ("facet", "tag"),
+        ("limit", "3"),
+    ];
+    let sorted = search(&client, &sorted).await;
+    assert_eq!(
+        each(&sorted, "name"),
+        ["observatory", "lighthouse", "cranes"]
+    );
+    // The facets count all that was found, not the page.
+    assert_eq!(
+        sorted["facets"]["tag"]["terms"][0],
+        json!({"term": "passengers", "count": 2})
+    );
+}
+
+#[tokio::test]
+async fn pages_are_pieces_of_one_order() {
+    let (_server, shell, client) = island().await;
     let whole = search(&client, &[("query", "*")]).await;
     let all = each(&whole, "name");
-    assert_eq!(all.len(), 8);
+    assert_eq!(all.len(), 7);
     for offset in [0, 3, 6, 9] {
         let at = offset.to_string();
         let page = search(&client, &[("query", "*"), ("limit", "3"), ("offset", &at)]).await;
         let expected: Vec<&str> = all.iter().copied().skip(offset).take(3).collect();
         assert_eq!(each(&page, "name"), expected);
-        assert_eq!(page["totalHits"], 8);
+        assert_eq!(page["totalHits"], 7);
     }
     let printed = shell
         .ok("annals search ferry --folder island --tag harbour -o name")
@@ -172,6 +192,11 @@ async fn a_bad_parameter_is_named() {
         ("type", "nonsense"),
         ("label", "no-pair"),
         ("colour", "red"),
+        ("sort", "nonsense"),
+        ("sort", "-panel_types"),
+        ("facet", "nonsense"),
+        ("field", "nonsense"),
+        ("field", "panel_title:x"),
     ] {
         let path = Path::new(SEARCH).query(name, value);
         let refused = client.get(&path).await.unwrap_err();

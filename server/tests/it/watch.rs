@@ -28,7 +28,7 @@ fn request(query: &str, accept: &str) -> Request<Body> {
 }
 
 /// An answer that ends.
-async fn ask(server: &Server, query: &str) -> Answer {
+pub(crate) async fn ask(server: &Server, query: &str) -> Answer {
     let request = request(query, "application/json");
     let (response, _) = open(server.address(), &server.keys(), true, request).await;
     Answer::read(response).await
@@ -156,14 +156,14 @@ async fn send(server: &Server, method: &str, name: &str, body: &Value) -> u64 {
     version.map_or(0, |version| version.parse().unwrap())
 }
 
-async fn create(server: &Server, name: &str, title: &str, team: &str) -> u64 {
+pub(crate) async fn create(server: &Server, name: &str, title: &str, team: &str) -> u64 {
     send(server, "POST", name, &body(name, title, team)).await
 }
 
-async fn patch(server: &Server, name: &str, patch: Value) -> u64 {
+pub(crate) async fn patch(server: &Server, name: &str, patch: Value) -> u64 {
     send(server, "PATCH", name, &patch).await
 }
 
-async fn delete(server: &Server, name: &str) {
+pub(crate) async fn delete(server: &Server, name: &str) {
     send(server, "DELETE", name, &Value::Null).await;
 }

@@ -195,9 +195,8 @@ async fn a_dry_run_writes_nothing() {
             "9m",
         ),
         (
-            "kubectl delete playlist one --dry-run=server",
-            "playlist.playlist.grafana.app \"one\" deleted from default namespace \
-             (server dry run)\n",
+            "kubectl delete playlist one --dry-run=server -o name",
+            "playlist.playlist.grafana.app/one\n",
         ),
         (
             "kubectl create ns team --dry-run=server -o name",
