@@ -117,6 +117,14 @@ async fn a_namespace_takes_its_contents_with_it() {
     assert_eq!(left, "playlist.playlist.grafana.app/two\n");
     let phase = "kubectl get ns team -o jsonpath='{.status.phase}'";
     assert_eq!(shell.ok(phase).await, "Terminating");
+    // A label is no reason to let the namespace go before what it holds, nor can a client revive it.
+    shell.ok("kubectl label ns team seen=yes").await;
+    shell
+        .ok(r#"kubectl patch ns team --type merge -p '{"status":{"phase":"Active"}}'"#)
+        .await;
+    assert_eq!(shell.ok(phase).await, "Terminating");
+    let left = shell.ok("kubectl get playlists -n team -o name").await;
+    assert_eq!(left, "playlist.playlist.grafana.app/two\n");
     let refused = shell.fails("kubectl create -f one.yaml -n team").await;
     assert!(
         refused.contains("(Forbidden)") && refused.contains("is being terminated"),
