@@ -1,4 +1,4 @@
-//! Catches a search that does not show the state of the version it names: one that was committed
+//! Would catch a search that does not show the state of the version it names: one that was committed
 //! inside a batch, skips or repeats a revision, forgets to follow, or trusts a foreign index.
 
 use std::collections::BTreeMap;
