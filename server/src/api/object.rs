@@ -183,7 +183,10 @@ impl Intake {
             None => object::encode(object, &api_version, kind, metadata),
         };
         if bytes.len() > limits::OBJECT_BYTES {
-            return Err(Status::too_large("the object", limits::OBJECT_BYTES));
+            return Err(Status::too_large(
+                "the object of the body",
+                limits::OBJECT_BYTES,
+            ));
         }
         Ok(bytes)
     }

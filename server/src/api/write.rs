@@ -53,7 +53,8 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
             namespace::begin(draft.object_mut());
         }
         let name = draft.text("name").unwrap_or_default().to_owned();
-        match insert(call, of, &query, &draft, &name, guard.clone()) {
+        let write = Write::create(of.key(&name)?, draft.bytes(of)?);
+        match insert(call, &query, write, guard.clone()) {
             Ok(revision) => {
                 // A dry run has no version to show.
                 let version = if query.dry_run {
@@ -79,21 +80,14 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
     Err(Status::no_name_left(of.kind, name))
 }
 
+/// Writes a new object, or tries to.
 fn insert(
     call: &Call,
-    of: &Subject<'_>,
     query: &WriteQuery,
-    draft: &Intake,
-    name: &str,
+    write: Write,
     guard: Option<(annals::Key, Version)>,
 ) -> Result<Revision, Error> {
-    let refuse = |status: Status| Error::Invalid {
-        field: "body",
-        problem: status.message,
-    };
-    let key = of.key(name).map_err(refuse)?;
-    let bytes = draft.bytes(of).map_err(refuse)?;
-    let mut write = Write::create(key, bytes).author(call.principal.clone());
+    let mut write = write.author(call.principal.clone());
     if let Some((key, version)) = guard {
         write = write.guard(key, version);
     }
