@@ -148,6 +148,19 @@ struct Writer {
     dirty: bool,
 }
 
+/// Merges end with their writer: one that went on would remove files under whoever opens the
+/// folder next.
+impl Drop for Writers {
+    fn drop(&mut self) {
+        for writer in self.open.drain(..) {
+            // Without a commit: what was not committed is forgotten.
+            if let Err(error) = writer.writer.wait_merging_threads() {
+                tracing::debug!(%error, "a writer did not end cleanly");
+            }
+        }
+    }
+}
+
 impl Writers {
     pub(crate) fn new(open_max: usize, memory_bytes: usize) -> Writers {
         Writers {

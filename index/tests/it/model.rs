@@ -23,13 +23,18 @@ fn options() -> IndexOptions {
 
 struct World {
     dice: Dice,
-    index: Index,
+    /// Nothing while it is reopened: one index at a time works in a folder.
+    index: Option<Index>,
     version: u64,
     applied: Documents,
     committed: (u64, Documents),
 }
 
 impl World {
+    fn index(&self) -> &Index {
+        self.index.as_ref().expect("open")
+    }
+
     fn step(&mut self, dir: &std::path::Path) {
         match self.dice.roll(16) {
             0..=8 => self.change(),
@@ -60,7 +65,7 @@ impl World {
                 batch.push(Change::Put(Box::new(put)));
             }
         }
-        self.index.apply(batch).unwrap();
+        self.index().apply(batch).unwrap();
     }
 
     fn document(&mut self, key: DocumentKey) -> Document {
@@ -76,21 +81,23 @@ impl World {
     }
 
     fn commit(&mut self) {
-        self.index.commit(self.version).unwrap();
+        self.index().commit(self.version).unwrap();
         self.committed = (self.version, self.applied.clone());
     }
 
     /// What was not committed is lost, and applied again.
     fn reopen(&mut self, dir: &std::path::Path) {
         if self.dice.chance(2) {
-            self.index.close().unwrap();
+            self.index().close().unwrap();
         }
+        // Merges of the old one end with it: they would remove files under the new one.
+        drop(self.index.take());
         let (index, opening) = Index::open(dir, EPOCH, self.version, options()).unwrap();
         let Opening::Sound { version } = opening else {
             panic!("{opening:?}")
         };
         assert!(version <= self.committed.0, "{version} was never committed");
-        self.index = index;
+        self.index = Some(index);
         let puts = self
             .applied
             .values()
@@ -110,12 +117,12 @@ impl World {
             version: self.version,
         });
         changes.extend(removes);
-        self.index.apply(changes).unwrap();
+        self.index().apply(changes).unwrap();
         self.commit();
     }
 
     fn rebuild(&mut self) {
-        let mut rebuild = self.index.begin_rebuild().unwrap();
+        let mut rebuild = self.index().begin_rebuild().unwrap();
         for document in self.applied.values() {
             rebuild.add(document.clone()).unwrap();
         }
@@ -126,7 +133,7 @@ impl World {
     fn compare(&mut self) {
         let query = self.query();
         let scope = self.scope();
-        let hits = self.index.search(&query, &scope).unwrap();
+        let hits = self.index().search(&query, &scope).unwrap();
         let what = format!("{query:?} {scope:?}");
         let matching = |relaxed: bool| {
             let documents = self.committed.1.values();
@@ -166,7 +173,7 @@ impl World {
                 offset,
                 ..query.clone()
             };
-            let page = self.index.search(&page, scope).unwrap();
+            let page = self.index().search(&page, scope).unwrap();
             assert_eq!((page.total, &page.facets), (whole.total, &whole.facets));
             joined.extend(page.hits);
         }
@@ -306,7 +313,7 @@ fn the_index_agrees_with_a_map() {
         let dir = tempfile::tempdir().unwrap();
         let mut world = World {
             dice: Dice::new(seed),
-            index: ready(dir.path(), options()),
+            index: Some(ready(dir.path(), options())),
             version: 0,
             applied: Documents::new(),
             committed: (0, Documents::new()),
