@@ -1,11 +1,12 @@
 //! One request: what it asks for, in which form, and with which body.
 
-use annals::{Collection, Filter, Key, LabelSelector, ObjectField, Principal};
+use annals::{Collection, Filter, Key, LabelSelector, ObjectField, Principal, Snapshot};
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderName, Method, header};
 
 use super::answer::Answer;
+use super::failure::general;
 use super::route::{Route, Target};
 use super::{Api, delete, page, read, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
@@ -153,6 +154,12 @@ impl Call {
             version,
             namespace: namespace.as_deref(),
         })
+    }
+
+    /// The newest state of the store.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, Status> {
+        let snapshot = self.api.store().snapshot();
+        snapshot.map_err(|error| general(&error))
     }
 
     /// The form of the answer.

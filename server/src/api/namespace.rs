@@ -109,11 +109,7 @@ pub(super) fn check_open(
         })
     };
     let key = key(namespace).map_err(|_| missing())?;
-    let snapshot = call
-        .api
-        .store()
-        .snapshot()
-        .map_err(|error| general(&error))?;
+    let snapshot = call.snapshot()?;
     let found = snapshot
         .get(&key)
         .map_err(|error| general(&error))?
@@ -156,11 +152,7 @@ pub(super) fn delete(
         written.map_err(|error| about(of.kind, name, &error))?;
     }
     look_at(call, name);
-    let snapshot = call
-        .api
-        .store()
-        .snapshot()
-        .map_err(|error| general(&error))?;
+    let snapshot = call.snapshot()?;
     let left = snapshot
         .get(current.key())
         .map_err(|error| general(&error))?;

@@ -19,11 +19,7 @@ use crate::wire::{self, accept::Form};
 pub(super) fn get(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, Status> {
     let form = call.form()?;
     let query = call.query.get_object()?;
-    let snapshot = call
-        .api
-        .store()
-        .snapshot()
-        .map_err(|error| general(&error))?;
+    let snapshot = call.snapshot()?;
     check_reached(&snapshot, query.resource_version)?;
     let found = snapshot
         .get(&of.key(name)?)
@@ -198,11 +194,7 @@ fn start(call: &Call, query: &ListQuery) -> Result<Snapshot, Status> {
     match query.resource_version {
         Some(version) if version > 0 && exact => at(call, Version::new(version)),
         wanted => {
-            let snapshot = call
-                .api
-                .store()
-                .snapshot()
-                .map_err(|error| general(&error))?;
+            let snapshot = call.snapshot()?;
             check_reached(&snapshot, wanted)?;
             Ok(snapshot)
         }

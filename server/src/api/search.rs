@@ -30,10 +30,7 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
     let question = question(call, namespace)?;
     check_fields(call, &question)?;
     let at_least = match call.query.get("minVersion") {
-        Some(LATEST) => {
-            let snapshot = call.api.store().snapshot();
-            Some(snapshot.map_err(|error| general(&error))?.version())
-        }
+        Some(LATEST) => Some(call.snapshot()?.version()),
         _ => number(call, "minVersion", None)?.map(Version::new),
     };
     let found = call.api.store().search(&question, &Scope::All, at_least);
@@ -103,8 +100,17 @@ const PARAMETERS: [&str; 13] = [
     "timeout",
 ];
 
-/// A parameter that is not known is a mistake of the caller's, not a filter to be left out.
+/// Those of them that have one value.
+const SINGLE: [&str; 5] = ["query", "folder", "limit", "offset", "minVersion"];
+
+/// A parameter that is not known, or has two values, is a mistake of the caller's, not a filter to be left out.
 fn check_names(call: &Call) -> Result<(), Status> {
+    let repeated = SINGLE.iter().find(|name| call.query.all(name).count() > 1);
+    if let Some(name) = repeated {
+        return Err(Status::bad_request(format!(
+            "{name}: expected at most once"
+        )));
+    }
     let unknown = call.query.names().find(|name| !PARAMETERS.contains(name));
     match unknown {
         Some(name) => Err(Status::bad_request(format!(
@@ -403,11 +409,7 @@ pub(super) fn history(
     let limit = number(call, "limit", Some(most))?.map_or(HISTORY_PAGE, |limit| limit as usize);
     let before = number(call, "before", None)?;
     let with_object = call.query.get("object") != Some("false");
-    let snapshot = call
-        .api
-        .store()
-        .snapshot()
-        .map_err(|error| general(&error))?;
+    let snapshot = call.snapshot()?;
     let start = before.map(|before| Version::new(before.saturating_sub(1)));
     let page = snapshot
         .history(&key, limit.max(1), start)

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::call::{Call, Subject};
-use super::failure::{about, general};
+use super::failure::about;
 use super::object::{self, Intake};
 use super::{namespace, read};
 use crate::kinds::Cause;
@@ -136,11 +136,7 @@ pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
 
 /// The newest state of an object.
 pub(super) fn current(call: &Call, of: &Subject<'_>, name: &str) -> Result<Revision, Status> {
-    let snapshot = call
-        .api
-        .store()
-        .snapshot()
-        .map_err(|error| general(&error))?;
+    let snapshot = call.snapshot()?;
     let found = snapshot
         .get(&of.key(name)?)
         .map_err(|error| about(of.kind, name, &error))?;

@@ -206,6 +206,10 @@ async fn a_bad_parameter_is_named() {
             "{name}={value}: {refused}"
         );
     }
+    let twice = Path::new(SEARCH).query("query", "a").query("query", "b");
+    let refused = client.get(&twice).await.unwrap_err();
+    assert_eq!(refused.code(), Some(400), "{refused}");
+    assert!(refused.to_string().contains("query"), "{refused}");
     let long = "x ".repeat(limits::SEARCH_QUERY_WORDS + 1);
     let refused = client.get(&Path::new(SEARCH).query("query", &long)).await;
     let refused = refused.unwrap_err();

@@ -13,7 +13,7 @@ mod paths;
 mod query;
 mod server;
 #[path = "../it/site.rs"]
-#[allow(dead_code, reason = "the other suite uses all of it")]
+#[expect(dead_code, reason = "the other suite uses all of it")]
 mod site;
 mod socket;
 mod table;
