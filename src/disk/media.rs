@@ -58,12 +58,22 @@ pub trait Media: fmt::Debug + Send + Sync + 'static {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()>;
 }
 
+/// The files of one store, by name. The store opens each of them once and keeps it.
+pub trait Volume: fmt::Debug + Send + Sync + 'static {
+    /// Opens a file, which is created empty if it is missing; its name then survives a power cut.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the medium reports: the store does not open.
+    fn open(self: Arc<Self>, name: &str) -> io::Result<Arc<dyn Media>>;
+}
+
 /// A file.
 #[derive(Debug)]
 pub struct FileMedia {
     file: File,
     /// Goes with the file: whoever still reads or writes it owns the directory.
-    _lock: Option<File>,
+    _lock: Option<Arc<File>>,
 }
 
 impl FileMedia {
@@ -75,7 +85,7 @@ impl FileMedia {
 
     /// Keeps the lock that this open file holds until nobody uses the file any more.
     #[must_use]
-    pub fn locked_by(self, lock: File) -> Self {
+    pub fn locked_by(self, lock: Arc<File>) -> Self {
         FileMedia {
             _lock: Some(lock),
             ..self

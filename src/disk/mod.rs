@@ -34,7 +34,7 @@ use crate::model::{Epoch, Header, Key, Revision, Version};
 
 pub use check::Report;
 pub(crate) use check::check;
-pub use media::{FileMedia, Media};
+pub use media::{FileMedia, Media, Volume};
 #[doc(hidden)]
 pub use record::probe as probe_record;
 pub(crate) use tables::{Settings, Tables};

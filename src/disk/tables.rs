@@ -15,7 +15,7 @@ use redb::{
 };
 
 use super::birth::discard_unfinished;
-use super::media::{Backend, Media};
+use super::media::{Backend, Media, Volume};
 use super::record::{
     decode_header, decode_record, decode_record_header, encode_header, encode_record,
 };
@@ -76,7 +76,8 @@ fn flagged<T>(broken: &AtomicBool, work: impl FnOnce() -> Result<T, Error>) -> R
 
 impl Tables {
     /// Opens the file, or makes the tables in an empty one.
-    pub(crate) fn open(media: Arc<dyn Media>, settings: Settings) -> Result<Self, Error> {
+    pub(crate) fn open(volume: Arc<dyn Volume>, settings: Settings) -> Result<Self, Error> {
+        let media = volume.open("store.redb").map_err(Error::unavailable)?;
         let (database, epoch) = guarded(|| open(&media, settings))?;
         let database = RwLock::new(Some(Arc::new(database)));
         Ok(Tables {

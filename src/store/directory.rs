@@ -1,12 +1,13 @@
-//! The directory of a store: who owns it, and the file in it.
+//! The directory of a store: who owns it, and the files in it.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::Error;
-use crate::disk::FileMedia;
+use crate::disk::{FileMedia, Media, Volume};
 
 fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
     Error::Open {
@@ -15,10 +16,34 @@ fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
     }
 }
 
-/// Takes the directory and opens the file of the tables, creating both if they are missing.
+/// A directory that this process owns.
 ///
-/// The file comes with the lock: the directory is free once nobody uses the file any more.
-pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
+/// Its files come with the lock: the directory is free once nobody uses any of them any more.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    lock: Arc<File>,
+}
+
+impl Volume for Directory {
+    fn open(self: Arc<Self>, name: &str) -> std::io::Result<Arc<dyn Media>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join(name))?;
+        // The name of a new file must survive a power cut as its contents do.
+        File::open(&self.path)?.sync_all()?;
+        Ok(Arc::new(
+            FileMedia::new(file).locked_by(Arc::clone(&self.lock)),
+        ))
+    }
+}
+
+/// Takes the directory, creating it if it is missing.
+pub(super) fn open(directory: &Path) -> Result<Directory, Error> {
     let is_new = !directory.exists();
     DirBuilder::new()
         .recursive(true)
@@ -34,20 +59,10 @@ pub(super) fn open(directory: &Path) -> Result<FileMedia, Error> {
         Ok(()) | Err(_) => {}
     }
     let lock = take_lock(directory)?;
-    let path = directory.join("store.redb");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|cause| failed(&path, "cannot open the file", &cause))?;
-    // The name of a new file must survive a power cut as its contents do.
-    File::open(directory)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| failed(directory, "cannot sync the directory", &cause))?;
-    Ok(FileMedia::new(file).locked_by(lock))
+    Ok(Directory {
+        path: directory.to_owned(),
+        lock: Arc::new(lock),
+    })
 }
 
 /// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
@@ -105,12 +120,15 @@ mod tests {
     #[test]
     fn a_second_owner_is_told_who_has_it() {
         let folder = tempfile::tempdir().unwrap();
-        let first = open(folder.path()).unwrap();
+        let first = Arc::new(open(folder.path()).unwrap());
         let error = open(folder.path()).unwrap_err().to_string();
         let own = std::process::id().to_string();
         assert_eq!(error.matches(&own).count(), 2, "{error}");
+        let file = Volume::open(first.clone(), "file").unwrap();
         drop(first);
+        assert!(open(folder.path()).is_err(), "a file of it is in use");
+        drop(file);
         assert!(open(folder.path()).is_ok());
-        assert!(std::fs::exists(folder.path().join("store.redb")).unwrap());
+        assert!(std::fs::exists(folder.path().join("file")).unwrap());
     }
 }

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::disk::{Disk, Media, Settings, Tables};
+use crate::disk::{Disk, Settings, Tables, Volume};
 use crate::feed::{Hub, RingLimits, Watch};
 use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
 use crate::sync::Mutex;
@@ -71,27 +71,31 @@ impl Store {
     /// [`Error::Corrupt`] when it holds damage or another format.
     pub fn open(directory: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let directory = directory.as_ref();
-        let media = Arc::new(directory::open(directory)?);
+        let volume = Arc::new(directory::open(directory)?);
         let index = options.index.then(|| directory.join("index"));
-        Store::start(media, options, index.as_deref())
+        Store::start(volume, options, index.as_deref())
     }
 
-    /// Opens a store on a medium of the caller's, without a search index.
+    /// Opens a store on files of the caller's, without a search index.
     ///
     /// # Errors
     ///
     /// As [`Store::open`].
     #[doc(hidden)]
-    pub fn open_on(media: Arc<dyn Media>, options: Options) -> Result<Self, Error> {
-        Store::start(media, options, None)
+    pub fn open_on(volume: Arc<dyn Volume>, options: Options) -> Result<Self, Error> {
+        Store::start(volume, options, None)
     }
 
-    fn start(media: Arc<dyn Media>, options: Options, index: Option<&Path>) -> Result<Self, Error> {
+    fn start(
+        volume: Arc<dyn Volume>,
+        options: Options,
+        index: Option<&Path>,
+    ) -> Result<Self, Error> {
         let settings = Settings {
             cache_bytes: options.cache_bytes,
             new_epoch: random_epoch()?,
         };
-        let disk: Arc<dyn Disk> = Arc::new(Tables::open(media, settings)?);
+        let disk: Arc<dyn Disk> = Arc::new(Tables::open(volume, settings)?);
         let view = disk.view()?;
         let head = view.head()?;
         let last_time = view

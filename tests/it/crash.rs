@@ -13,7 +13,7 @@ use annals::{
     Collection, Epoch, Error, Filter, Key, List, Options, Revision, Store, Version, Write,
 };
 
-use crate::disk::{Cuts, Disk, Step};
+use crate::disk::{Cuts, Disk, Image, Step};
 use crate::random::Random;
 
 /// How many images a run opens at least.
@@ -164,7 +164,7 @@ impl Trace {
     }
 
     /// Opens an image of this cut and compares everything in it with what was written.
-    fn judge(&self, cut: usize, image: Vec<u8>, random: &mut Random) -> Result<(), String> {
+    fn judge(&self, cut: usize, image: Image, random: &mut Random) -> Result<(), String> {
         let shown = |error: Error| error.to_string();
         let store = Store::open_on(Disk::with(image), options()).map_err(shown)?;
         if cut >= self.opened && store.epoch() != self.epoch {

@@ -1,27 +1,40 @@
 //! A disk in memory that loses, tears and reorders what was not synced, as a real one may: without
 //! it no test could tell a store that syncs from one that does not.
 //!
-//! [`Disk`] is the medium of a store. It can keep the log of every change made to it, fail a chosen
-//! call, and count reads. [`Cuts`] walks such a log and makes the images a power cut could leave.
+//! [`Disk`] holds the files of a store. It can keep the log of every change made to them, on one
+//! clock for all, fail a chosen call, and count reads. [`Cuts`] walks such a log and makes the
+//! images a power cut could leave.
 //!
 //! ```text
 //! log     write write sync write set_len write | write sync      the cut
 //!         `---- durable ---' `-- unsynced ---'   not made yet
 //! ```
 //!
-//! The model of the medium: what was synced stays; of the rest any subset may be there, in any
-//! order, and a write may be there in part, cut at any byte.
+//! The model of the medium: what was synced stays, a sync holds for one file; of the rest any
+//! subset may be there, in any order, and a write may be there in part, cut at any byte.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use annals::Media;
+use annals::{Media, Volume};
 
 use crate::random::Random;
 
-/// One change of the medium.
+/// The names of a store's files.
+const NAMES: [&str; 3] = ["store.redb", "log.0", "log.1"];
+
+/// What the files hold, in the order of their names.
+pub(crate) type Image = [Vec<u8>; NAMES.len()];
+
+/// One change of a file.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) struct Step {
+    file: usize,
+    change: Change,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
     Write { at: usize, data: Arc<[u8]> },
     SetLen(usize),
     Sync,
@@ -55,7 +68,7 @@ pub(crate) struct Disk {
 
 #[derive(Debug, Default)]
 struct State {
-    bytes: Vec<u8>,
+    files: Image,
     log: Option<Vec<Step>>,
     reads: u64,
     fault: Option<Fault>,
@@ -68,10 +81,10 @@ impl Disk {
         Arc::new(Disk::default())
     }
 
-    /// A disk that holds these bytes.
-    pub(crate) fn with(bytes: Vec<u8>) -> Arc<Self> {
+    /// A disk that holds these files.
+    pub(crate) fn with(files: Image) -> Arc<Self> {
         let disk = Disk::default();
-        disk.state().bytes = bytes;
+        disk.state().files = files;
         Arc::new(disk)
     }
 
@@ -143,65 +156,89 @@ impl Disk {
 
 impl State {
     fn change(&mut self, step: Step) {
-        apply(&mut self.bytes, &step);
+        apply(&mut self.files, &step);
         if let Some(log) = &mut self.log {
             log.push(step);
         }
     }
 }
 
-/// Makes a change; a write behind the end grows the medium as a file would.
-fn apply(bytes: &mut Vec<u8>, step: &Step) {
-    match step {
-        Step::Write { at, data } => {
+/// Makes a change; a write behind the end grows the file.
+fn apply(files: &mut Image, step: &Step) {
+    let bytes = &mut files[step.file];
+    match &step.change {
+        Change::Write { at, data } => {
             let end = at + data.len();
             if bytes.len() < end {
                 bytes.resize(end, 0);
             }
             bytes[*at..end].copy_from_slice(data);
         }
-        Step::SetLen(len) => bytes.resize(*len, 0),
-        Step::Sync => {}
+        Change::SetLen(len) => bytes.resize(*len, 0),
+        Change::Sync => {}
     }
 }
 
-impl Media for Disk {
+impl Volume for Disk {
+    fn open(self: Arc<Self>, name: &str) -> io::Result<Arc<dyn Media>> {
+        let file = NAMES.iter().position(|known| *known == name).unwrap();
+        Ok(Arc::new(DiskFile { disk: self, file }))
+    }
+}
+
+/// A file of a disk.
+#[derive(Debug)]
+struct DiskFile {
+    disk: Arc<Disk>,
+    file: usize,
+}
+
+impl DiskFile {
+    fn step(&self, change: Change) -> Step {
+        Step {
+            file: self.file,
+            change,
+        }
+    }
+}
+
+impl Media for DiskFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.state().bytes.len() as u64)
+        Ok(self.disk.state().files[self.file].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let (mut state, failure) = self.call(Call::Read);
+        let (mut state, failure) = self.disk.call(Call::Read);
         if let Some(failure) = failure {
             return Err(failure);
         }
         state.reads += 1;
         let at = usize::try_from(offset).unwrap();
-        let found = state.bytes.get(at..at + out.len());
+        let found = state.files[self.file].get(at..at + out.len());
         out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let (mut state, failure) = self.call(Call::SetLen);
+        let (mut state, failure) = self.disk.call(Call::SetLen);
         if let Some(failure) = failure {
             return Err(failure);
         }
-        state.change(Step::SetLen(usize::try_from(len).unwrap()));
+        state.change(self.step(Change::SetLen(usize::try_from(len).unwrap())));
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, failure) = self.call(Call::Sync);
+        let (mut state, failure) = self.disk.call(Call::Sync);
         if let Some(failure) = failure {
             return Err(failure);
         }
-        state.change(Step::Sync);
+        state.change(self.step(Change::Sync));
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let (mut state, failure) = self.call(Call::Write);
+        let (mut state, failure) = self.disk.call(Call::Write);
         // A write that fails may have been made in part.
         let made = if failure.is_some() {
             &data[..data.len() / 2]
@@ -209,10 +246,8 @@ impl Media for Disk {
             data
         };
         let at = usize::try_from(offset).unwrap();
-        state.change(Step::Write {
-            at,
-            data: made.into(),
-        });
+        let data = made.into();
+        state.change(self.step(Change::Write { at, data }));
         failure.map_or(Ok(()), Err)
     }
 }
@@ -225,7 +260,7 @@ const RANDOM_IMAGES: usize = 8;
 pub(crate) struct Cuts<'a> {
     log: &'a [Step],
     position: usize,
-    durable: Vec<u8>,
+    durable: Image,
     unsynced: Vec<&'a Step>,
 }
 
@@ -235,7 +270,7 @@ impl<'a> Cuts<'a> {
         Cuts {
             log,
             position: 0,
-            durable: Vec::new(),
+            durable: Image::default(),
             unsynced: Vec::new(),
         }
     }
@@ -251,8 +286,9 @@ impl<'a> Cuts<'a> {
             return false;
         };
         self.position += 1;
-        if matches!(step, Step::Sync) {
-            for made in self.unsynced.drain(..) {
+        if matches!(step.change, Change::Sync) {
+            let synced = |made: &mut &Step| made.file == step.file;
+            for made in self.unsynced.extract_if(.., synced) {
                 apply(&mut self.durable, made);
             }
         } else {
@@ -263,7 +299,7 @@ impl<'a> Cuts<'a> {
 
     /// What the disk may hold after this cut: without the unsynced changes, with all of them, and
     /// with random subsets.
-    pub(crate) fn images(&self, random: &mut Random) -> Vec<Vec<u8>> {
+    pub(crate) fn images(&self, random: &mut Random) -> Vec<Image> {
         let mut images = vec![self.durable.clone()];
         if self.unsynced.is_empty() {
             return images;
@@ -277,10 +313,10 @@ impl<'a> Cuts<'a> {
         images
     }
 
-    fn image(&self, steps: Vec<Step>) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        steps.iter().for_each(|step| apply(&mut bytes, step));
-        bytes
+    fn image(&self, steps: Vec<Step>) -> Image {
+        let mut files = self.durable.clone();
+        steps.iter().for_each(|step| apply(&mut files, step));
+        files
     }
 
     /// A random subset of the unsynced changes: half of the subsets out of order, a quarter of
@@ -302,7 +338,7 @@ impl<'a> Cuts<'a> {
 
 /// Leaves only the beginning or only the end of a write.
 fn tear(step: &mut Step, random: &mut Random) {
-    if let Step::Write { at, data } = step
+    if let Change::Write { at, data } = &mut step.change
         && !data.is_empty()
     {
         let cut = random.below(data.len());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 
-use annals::{Error, FileMedia, Key, Media, Options, Store, Write};
+use annals::{Error, FileMedia, Key, Media, Options, Store, Volume, Write};
 use annals_server::kinds::{Path, Schema, ServedKind};
 use annals_server::limits::{
     JSONPATH_BYTES, JSONPATH_MATCHES, JSONPATH_STEPS, PATTERN_BYTES, SCHEMA_DEPTH, WRITE_QUEUE,
@@ -105,6 +105,15 @@ struct Gated {
     gate: Arc<Gate>,
 }
 
+impl Volume for Gate {
+    fn open(self: Arc<Self>, _name: &str) -> io::Result<Arc<dyn Media>> {
+        Ok(Arc::new(Gated {
+            medium: FileMedia::new(tempfile::tempfile()?),
+            gate: self,
+        }))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Gate {
     closed: Mutex<bool>,
@@ -160,11 +169,7 @@ fn create(name: usize) -> Write {
 pub(crate) fn write_queue(_: &Server) {
     const BEYOND: usize = 100;
     let gate = Arc::new(Gate::default());
-    let media = Arc::new(Gated {
-        medium: FileMedia::new(tempfile::tempfile().unwrap()),
-        gate: Arc::clone(&gate),
-    });
-    let store = Store::open_on(media, Options::new().cache_bytes(8 << 20)).unwrap();
+    let store = Store::open_on(gate.clone(), Options::new().cache_bytes(8 << 20)).unwrap();
     gate.set(true);
     let (answer, answers) = mpsc::channel();
     let write = |name: usize| {
