@@ -69,6 +69,6 @@ pub use model::{
 };
 pub use options::{
     BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX,
-    Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
+    NAMESPACE_JOBS_MAX, Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
 pub use store::{List, Page, Report, Snapshot, Stats, Store, Write};

@@ -11,8 +11,10 @@ pub const BATCH_WRITES_MAX: usize = 1_000;
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The largest number of body bytes that wait for the writer.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// The largest number of jobs (a write or a batch) that wait for the writer.
-pub const QUEUE_JOBS_MAX: usize = 4_096;
+/// The largest number of jobs (a write or a batch) of one namespace that wait for the writer.
+pub const NAMESPACE_JOBS_MAX: usize = 4_096;
+/// The largest number of jobs of all namespaces that wait for the writer.
+pub const QUEUE_JOBS_MAX: usize = 16_384;
 /// The largest number of writes that go into one durable commit, unless one batch alone has more.
 pub const COMMIT_WRITES_MAX: usize = 1_024;
 /// The largest number of body bytes that go into one durable commit, unless one batch alone has
@@ -31,6 +33,8 @@ pub const INDEX_WAIT_MS_MAX: u64 = 3_000;
 pub struct Options {
     pub(crate) cache_bytes: usize,
     pub(crate) object_bytes_max: usize,
+    pub(crate) overlay_revisions: usize,
+    pub(crate) overlay_bytes: usize,
     pub(crate) ring_revisions: usize,
     pub(crate) ring_bytes: usize,
     pub(crate) kinds: Vec<Kind>,
@@ -43,6 +47,8 @@ impl Default for Options {
         Options {
             cache_bytes: 128 * 1024 * 1024,
             object_bytes_max: 1024 * 1024,
+            overlay_revisions: 12 * 1024,
+            overlay_bytes: 24 * 1024 * 1024,
             ring_revisions: 16 * 1024,
             ring_bytes: 64 * 1024 * 1024,
             kinds: Vec::new(),
@@ -58,8 +64,8 @@ impl Options {
         Options::default()
     }
 
-    /// How many bytes of the tables are cached in memory. Default: 128 MiB. Reads are fastest
-    /// when the objects in use fit.
+    /// How many bytes of memory are for what was read: half for pages of the tables, half for
+    /// revisions. Default: 128 MiB. Reads are fastest when the objects in use fit.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache_bytes = bytes;
         self
@@ -68,6 +74,16 @@ impl Options {
     /// The largest object, in bytes of JSON. Default: 1 MiB.
     pub fn object_bytes_max(mut self, bytes: usize) -> Self {
         self.object_bytes_max = bytes;
+        self
+    }
+
+    /// How many revisions, and how many bytes of them, are gathered in memory before they are put
+    /// into the tables together; up to twice as much may be on the way. A write is durable without
+    /// that: the commit log has it. More makes sustained writing cheaper, and opening after a
+    /// crash slower. Default: 12,288 and 24 MiB.
+    pub fn overlay(mut self, revisions: usize, bytes: usize) -> Self {
+        self.overlay_revisions = revisions.max(1);
+        self.overlay_bytes = bytes.max(1);
         self
     }
 

@@ -36,7 +36,7 @@ impl Report {
 
 /// Reads everything of one state. The memory it takes grows with the number of keys, and by eight
 /// bytes a revision.
-pub(crate) fn check(view: &dyn View) -> Result<Report, Error> {
+pub(crate) fn check(view: &View) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut newest: BTreeMap<Key, Header> = BTreeMap::new();
     // The versions of each key by ordinal, to hold the far links against.
@@ -69,9 +69,10 @@ pub(crate) fn check(view: &dyn View) -> Result<Report, Error> {
     })?;
     for (shelf, live) in [(Shelf::Live, true), (Shelf::Trash, false)] {
         let mut count = 0;
-        view.scan(shelf, "", None, &mut |header| {
+        view.scan(shelf, "", None, &mut |slot| {
+            let header = &*slot.header;
             count += 1;
-            if newest.get(&header.key) != Some(&header) || header.is_live() != live {
+            if newest.get(&header.key) != Some(header) || header.is_live() != live {
                 report.add(format!(
                     "{}: the {shelf:?} entry is not the newest revision",
                     header.key

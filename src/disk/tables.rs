@@ -1,4 +1,4 @@
-//! The four redb tables: one read path, one write path.
+//! The redb tables: one read path, one write path.
 //!
 //! redb is kept to its boring subset: durable commits with quick repair, no savepoints, one
 //! writer. Panics of redb are caught here and reported as damage.
@@ -7,47 +7,47 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
     TableDefinition, WriteTransaction,
 };
 
 use super::birth::discard_unfinished;
-use super::media::{Backend, Media, Volume};
-use super::record::{
-    decode_header, decode_record, decode_record_header, encode_header, encode_record,
-};
-use super::{Counts, Disk, Shelf, View, Visit};
+use super::media::{Backend, Media};
+use super::overlay::Entry;
+use super::record::{decode_header, encode_header};
+use super::{Settings, Shelf, Visit};
 use crate::Error;
-use crate::model::{Action, Epoch, Header, Key, Revision, Version};
-use crate::sync::RwLock;
+use crate::model::{Action, Epoch, Header, Key, Version};
+use crate::sync::Mutex;
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const HISTORY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("history");
+const HEADER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("header");
+const BODY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("body");
 const RESOURCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("resource");
 const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trash");
 
 /// The format this code writes, and the only one it opens.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// How to open the file.
+/// What the table `meta` says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Settings {
-    /// How much redb may cache, in bytes.
-    pub(crate) cache_bytes: usize,
-    /// The epoch to write if the file is new.
-    pub(crate) new_epoch: Epoch,
+pub(super) struct Meta {
+    pub(super) epoch: Epoch,
+    /// What the checks of the commit log begin with.
+    pub(super) seed: u64,
+    /// The newest version that is in the tables.
+    pub(super) applied: Version,
 }
 
 /// The tables in one file.
-pub(crate) struct Tables {
+pub(super) struct Tables {
     media: Arc<dyn Media>,
     settings: Settings,
-    epoch: Epoch,
     /// `None` while the file is being reopened.
-    database: RwLock<Option<Arc<Database>>>,
+    database: Mutex<Option<Arc<Database>>>,
     /// Whether a call on the open handle has failed: then it will not work again.
     broken: Arc<AtomicBool>,
 }
@@ -65,69 +65,85 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         .unwrap_or_else(|_| Err(Error::corrupt("the storage engine panicked")))
 }
 
-/// As [`guarded`]; an error of the medium is remembered.
-fn flagged<T>(broken: &AtomicBool, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    let result = guarded(work);
-    if matches!(result, Err(Error::Unavailable { .. })) {
-        broken.store(true, Ordering::Release);
-    }
-    result
-}
-
 impl Tables {
     /// Opens the file, or makes the tables in an empty one.
-    pub(crate) fn open(volume: Arc<dyn Volume>, settings: Settings) -> Result<Self, Error> {
-        let media = volume.open("store.redb").map_err(Error::unavailable)?;
-        let (database, epoch) = guarded(|| open(&media, settings))?;
-        let database = RwLock::new(Some(Arc::new(database)));
-        Ok(Tables {
+    pub(super) fn open(
+        media: Arc<dyn Media>,
+        settings: Settings,
+    ) -> Result<(Self, Arc<Base>), Error> {
+        let tables = Tables {
             media,
             settings,
-            epoch,
-            database,
+            database: Mutex::new(None),
             broken: Arc::default(),
-        })
+        };
+        let base = tables.replace(None)?;
+        Ok((tables, base))
     }
 
-    /// Closes the handle in this slot and opens another, unless views of the old one are left.
-    fn replace(&self, slot: &mut Option<Arc<Database>>) -> Result<(), Error> {
+    /// Whether a call has failed since the file was opened.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// Closes the file and opens it again, if a call has failed. Nobody may hold a [`Base`] of the
+    /// old handle, or it stays open and this fails.
+    pub(super) fn heal(&self, expected: Epoch) -> Result<Arc<Base>, Error> {
+        self.replace(Some(expected))
+    }
+
+    fn replace(&self, expected: Option<Epoch>) -> Result<Arc<Base>, Error> {
+        let mut slot = self.database.lock();
         if let Some(database) = slot.take()
             && let Err(shared) = Arc::try_unwrap(database).map(drop)
         {
             *slot = Some(shared);
             return Err(Error::unavailable("reads are still open on the old handle"));
         }
-        let (database, epoch) = guarded(|| open(&self.media, self.settings))?;
-        if epoch != self.epoch {
+        let database = Arc::new(guarded(|| open(&self.media, self.settings))?);
+        let base = guarded(|| Base::open(Arc::clone(&database), Arc::clone(&self.broken)))?;
+        if expected.is_some_and(|epoch| epoch != base.meta.epoch) {
             return Err(Error::corrupt("the file now holds another store"));
         }
-        *slot = Some(Arc::new(database));
+        *slot = Some(database);
         self.broken.store(false, Ordering::Release);
-        Ok(())
+        Ok(Arc::new(base))
     }
 
-    /// Reopens the file if a call has failed. No view of a broken handle is given out, so those
-    /// that hold up the reopening come to an end; and reads heal without waiting for a write. A
-    /// handle that somebody has replaced since is left alone.
-    fn heal(&self) -> Result<(), Error> {
-        if !self.broken.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut slot = self.database.write();
-        if self.broken.load(Ordering::Acquire) {
-            self.replace(&mut slot)?;
-        }
-        Ok(())
-    }
-
-    fn database(&self) -> Result<Arc<Database>, Error> {
+    /// Puts these revisions, which continue what the tables have, into them in one durable
+    /// commit; those that are in them already are left out. `done` counts the steps of the work,
+    /// [`APPLY_STEPS`] a revision.
+    pub(super) fn apply(
+        &self,
+        entries: &[Arc<Entry>],
+        done: &AtomicUsize,
+    ) -> Result<Arc<Base>, Error> {
+        let slot = self.database.lock();
         let reopening = || Error::unavailable("the file is being reopened after an I/O error");
-        self.database.read().clone().ok_or_else(reopening)
+        let database = slot.as_ref().ok_or_else(reopening)?;
+        let result = guarded(|| {
+            let transaction = begin(database)?;
+            append(&transaction, entries, done)?;
+            transaction.commit().map_err(failed)?;
+            Base::open(Arc::clone(database), Arc::clone(&self.broken))
+        });
+        // Whatever went wrong, what is on disk is not known now.
+        self.broken.fetch_or(result.is_err(), Ordering::AcqRel);
+        result.map(Arc::new)
+    }
+
+    pub(super) fn size(&self) -> Result<u64, Error> {
+        self.media.len().map_err(Error::unavailable)
     }
 }
 
-fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<(Database, Epoch), Error> {
+fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<Database, Error> {
     discard_unfinished(&**media).map_err(Error::unavailable)?;
+    // What a killed process has left may be in the system's memory only, and the commit log is
+    // about to rely on it.
+    if !media.is_empty().map_err(Error::unavailable)? {
+        media.sync().map_err(Error::unavailable)?;
+    }
     let backend = Backend {
         media: Arc::clone(media),
     };
@@ -135,25 +151,37 @@ fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<(Database, Epoch),
         .set_cache_size(settings.cache_bytes)
         .create_with_backend(backend)
         .map_err(failed)?;
-    let found = read_meta(&database)?;
-    let epoch = match found {
-        Some(epoch) => epoch,
-        None => {
-            create_tables(&database, settings.new_epoch)?;
-            settings.new_epoch
-        }
-    };
-    Ok((database, epoch))
+    let transaction = database.begin_read().map_err(failed)?;
+    match transaction.open_table(META) {
+        Ok(_) => {}
+        Err(redb::TableError::TableDoesNotExist(_)) => create_tables(&database, settings)?,
+        Err(cause) => return Err(failed(cause)),
+    }
+    Ok(database)
 }
 
-/// The epoch of an existing store, `None` for an empty file.
-fn read_meta(database: &Database) -> Result<Option<Epoch>, Error> {
-    let transaction = database.begin_read().map_err(failed)?;
-    let meta = match transaction.open_table(META) {
-        Ok(meta) => meta,
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(cause) => return Err(failed(cause)),
-    };
+fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
+    let transaction = begin(database)?;
+    {
+        let mut meta = transaction.open_table(META).map_err(failed)?;
+        let rows: [(&str, &[u8]); 4] = [
+            ("format", &FORMAT.to_le_bytes()),
+            ("epoch", &settings.new_epoch.bytes()),
+            ("seed", &settings.new_seed.to_le_bytes()),
+            ("applied", &0u64.to_le_bytes()),
+        ];
+        for (name, value) in rows {
+            meta.insert(name, value).map_err(failed)?;
+        }
+        transaction.open_table(HEADER).map_err(failed)?;
+        transaction.open_table(BODY).map_err(failed)?;
+        transaction.open_table(RESOURCE).map_err(failed)?;
+        transaction.open_table(TRASH).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
+}
+
+fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Meta, Error> {
     let read = |name: &str| -> Result<Vec<u8>, Error> {
         let value = meta.get(name).map_err(failed)?;
         let value = value.ok_or_else(|| Error::corrupt(format!("meta has no {name:?}")))?;
@@ -167,24 +195,17 @@ fn read_meta(database: &Database) -> Result<Option<Epoch>, Error> {
              with the release that wrote it, or a newer one"
         )));
     }
+    let bad = |name: &str| Error::corrupt(format!("meta has a bad {name:?}"));
+    let number = |name: &str| -> Result<u64, Error> {
+        let bytes = <[u8; 8]>::try_from(&*read(name)?);
+        bytes.map(u64::from_le_bytes).map_err(|_| bad(name))
+    };
     let epoch = <[u8; 16]>::try_from(&*read("epoch")?);
-    Ok(Some(Epoch(
-        epoch.map_err(|_| Error::corrupt("meta has a bad epoch"))?,
-    )))
-}
-
-fn create_tables(database: &Database, epoch: Epoch) -> Result<(), Error> {
-    let transaction = begin(database)?;
-    {
-        let mut meta = transaction.open_table(META).map_err(failed)?;
-        meta.insert("format", &FORMAT.to_le_bytes()[..])
-            .map_err(failed)?;
-        meta.insert("epoch", &epoch.bytes()[..]).map_err(failed)?;
-        transaction.open_table(HISTORY).map_err(failed)?;
-        transaction.open_table(RESOURCE).map_err(failed)?;
-        transaction.open_table(TRASH).map_err(failed)?;
-    }
-    transaction.commit().map_err(failed)
+    Ok(Meta {
+        epoch: Epoch(epoch.map_err(|_| bad("epoch"))?),
+        seed: number("seed")?,
+        applied: Version::new(number("applied")?),
+    })
 }
 
 fn begin(database: &Database) -> Result<WriteTransaction, Error> {
@@ -194,108 +215,127 @@ fn begin(database: &Database) -> Result<WriteTransaction, Error> {
     Ok(transaction)
 }
 
-impl Disk for Tables {
-    fn view(&self) -> Result<Box<dyn View>, Error> {
-        self.heal()?;
-        let database = self.database()?;
-        let broken = Arc::clone(&self.broken);
-        let view = flagged(&self.broken, || TableView::open(database, broken))?;
-        Ok(Box::new(view))
-    }
+/// How many steps [`Tables::apply`] counts for a revision.
+pub(super) const APPLY_STEPS: usize = 3;
 
-    fn commit(&self, revisions: &[Revision]) -> Result<(), Error> {
-        let database = self.database()?;
-        let result = guarded(|| {
-            let transaction = begin(&database)?;
-            append(&transaction, revisions)?;
-            transaction.commit().map_err(failed)
-        });
-        // Whatever went wrong, what is on disk is not known now.
-        self.broken.fetch_or(result.is_err(), Ordering::AcqRel);
-        result
-    }
-
-    fn reopen(&self) -> Result<(), Error> {
-        self.heal()
-    }
-
-    fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    fn size(&self) -> Result<u64, Error> {
-        self.media.len().map_err(Error::unavailable)
-    }
-}
-
-/// The one write path: the log, then for each key touched its place on the shelves.
-fn append(transaction: &WriteTransaction, revisions: &[Revision]) -> Result<(), Error> {
-    let mut history = transaction.open_table(HISTORY).map_err(failed)?;
-    let mut resource = transaction.open_table(RESOURCE).map_err(failed)?;
-    let mut trash = transaction.open_table(TRASH).map_err(failed)?;
-
-    let head = history
-        .last()
-        .map_err(failed)?
-        .map_or(0, |(version, _)| version.value());
-    // Only the last revision of a key in this commit decides where it stands; keys in order
-    // touch each page once.
-    let mut newest: BTreeMap<&Key, Vec<u8>> = BTreeMap::new();
-    let mut actions: BTreeMap<&Key, (Action, Action)> = BTreeMap::new();
-    for (revision, expected) in revisions.iter().zip(head + 1..) {
-        let version = revision.version().get();
-        if version != expected {
+/// The one write path: headers, bodies, then for each key touched its place on the shelves.
+fn append(
+    transaction: &WriteTransaction,
+    entries: &[Arc<Entry>],
+    done: &AtomicUsize,
+) -> Result<(), Error> {
+    let mut meta = transaction.open_table(META).map_err(failed)?;
+    let applied = read_meta(&meta)?.applied;
+    let known = entries.partition_point(|entry| entry.header.version <= applied);
+    let entries = &entries[known..];
+    let Some(newest) = entries.last() else {
+        return Ok(());
+    };
+    for (entry, expected) in entries.iter().zip(applied.get() + 1..) {
+        if entry.header.version.get() != expected {
+            let found = entry.header.version;
             return Err(Error::corrupt(format!(
-                "version {version} does not follow {}",
-                expected - 1
+                "version {found} stands at {expected}"
             )));
         }
-        let header = encode_header(revision.header())?;
-        let record = encode_record(&header, revision.body())?;
-        history.insert(version, &*record).map_err(failed)?;
-        newest.insert(revision.key(), header);
-        let action = revision.header().action;
-        actions
-            .entry(revision.key())
-            .and_modify(|(_, last)| *last = action)
-            .or_insert((action, action));
     }
-    for (key, header) in newest {
-        let (first, last) = actions[key];
-        if last == Action::Deleted {
-            trash.insert(key.encoded(), &*header).map_err(failed)?;
-            if first != Action::Created {
-                resource.remove(key.encoded()).map_err(failed)?;
+    let mut headers = transaction.open_table(HEADER).map_err(failed)?;
+    let mut bodies = transaction.open_table(BODY).map_err(failed)?;
+    for (table, is_header) in [(&mut headers, true), (&mut bodies, false)] {
+        for entry in entries {
+            let value = if is_header {
+                &entry.stored_header
+            } else {
+                &entry.stored_body
+            };
+            let version = entry.header.version.get();
+            table.insert(version, value.as_slice()).map_err(failed)?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    shelve(transaction, entries, done)?;
+    let applied = newest.header.version.get().to_le_bytes();
+    meta.insert("applied", &applied[..]).map_err(failed)?;
+    Ok(())
+}
+
+/// Puts the newest revision of every key on its shelf. Only the last of a key decides where it
+/// stands; keys in order touch each page once.
+fn shelve(
+    transaction: &WriteTransaction,
+    entries: &[Arc<Entry>],
+    done: &AtomicUsize,
+) -> Result<(), Error> {
+    let mut resource = transaction.open_table(RESOURCE).map_err(failed)?;
+    let mut trash = transaction.open_table(TRASH).map_err(failed)?;
+    // For each key what was done to it first, and its newest revision.
+    let mut touched: BTreeMap<&Key, (Action, &Header)> = BTreeMap::new();
+    for entry in entries {
+        let header = &*entry.header;
+        touched
+            .entry(&header.key)
+            .and_modify(|(_, newest)| *newest = header)
+            .or_insert((header.action, header));
+    }
+    let share = entries.len() / touched.len().max(1);
+    for (key, (first, newest)) in touched {
+        let value = encode_header(newest, false)?;
+        let remove = |table: &mut Table<'_, &str, &[u8]>| {
+            table.remove(key.encoded()).map(drop).map_err(failed)
+        };
+        if newest.is_live() {
+            resource.insert(key.encoded(), &*value).map_err(failed)?;
+            if first == Action::Created {
+                remove(&mut trash)?;
             }
         } else {
-            resource.insert(key.encoded(), &*header).map_err(failed)?;
-            if first == Action::Created {
-                trash.remove(key.encoded()).map_err(failed)?;
+            trash.insert(key.encoded(), &*value).map_err(failed)?;
+            if first != Action::Created {
+                remove(&mut resource)?;
             }
         }
+        done.fetch_add(share, Ordering::Relaxed);
     }
     Ok(())
 }
 
-struct TableView {
-    history: ReadOnlyTable<u64, &'static [u8]>,
+/// What the tables hold at one moment. It counts as a reader: as long as it is held, the file is
+/// not closed, and pages that were replaced since are not used again.
+pub(super) struct Base {
+    header: ReadOnlyTable<u64, &'static [u8]>,
+    body: ReadOnlyTable<u64, &'static [u8]>,
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub(super) meta: Meta,
     broken: Arc<AtomicBool>,
-    /// Counted by [`Tables::replace`]: the handle is not closed under a view.
     _database: Arc<Database>,
 }
 
-impl TableView {
+/// The bytes of a row, as long as they are looked at.
+pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
+
+impl Base {
     fn open(database: Arc<Database>, broken: Arc<AtomicBool>) -> Result<Self, Error> {
         let transaction = database.begin_read().map_err(failed)?;
-        Ok(TableView {
-            history: transaction.open_table(HISTORY).map_err(failed)?,
+        let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
+        Ok(Base {
+            header: transaction.open_table(HEADER).map_err(failed)?,
+            body: transaction.open_table(BODY).map_err(failed)?,
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
+            meta,
             broken,
             _database: database,
         })
+    }
+
+    /// Runs a read; an error of the medium is remembered, as the handle is of no use after it.
+    fn read<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        let result = guarded(work);
+        if matches!(result, Err(Error::Unavailable { .. })) {
+            self.broken.store(true, Ordering::Release);
+        }
+        result
     }
 
     fn shelf(&self, shelf: Shelf) -> &ReadOnlyTable<&'static str, &'static [u8]> {
@@ -304,63 +344,43 @@ impl TableView {
             Shelf::Trash => &self.trash,
         }
     }
-}
 
-impl View for TableView {
-    fn head(&self) -> Result<Version, Error> {
-        flagged(&self.broken, || {
-            let last = self.history.last().map_err(failed)?;
-            Ok(last.map_or(Version::ZERO, |(version, _)| Version::new(version.value())))
-        })
+    /// The entry of a key on a shelf.
+    pub(super) fn shelved(&self, shelf: Shelf, key: &Key) -> Result<Option<Row>, Error> {
+        self.read(|| self.shelf(shelf).get(key.encoded()).map_err(failed))
     }
 
-    fn header_of(&self, shelf: Shelf, key: &Key) -> Result<Option<Header>, Error> {
-        flagged(&self.broken, || {
-            let found = ReadableTable::get(self.shelf(shelf), key.encoded()).map_err(failed)?;
-            found.map(|value| decode_header(value.value())).transpose()
-        })
+    /// The header of a revision.
+    pub(super) fn header(&self, version: Version) -> Result<Option<Header>, Error> {
+        let found = self.read(|| self.header.get(version.get()).map_err(failed))?;
+        found.map(|row| decode_header(row.value())).transpose()
     }
 
-    fn header(&self, version: Version) -> Result<Option<Header>, Error> {
-        flagged(&self.broken, || {
-            let found = ReadableTable::get(&self.history, version.get()).map_err(failed)?;
-            found
-                .map(|value| decode_record_header(value.value()))
-                .transpose()
-        })
+    /// The stored body of a revision.
+    pub(super) fn body(&self, version: Version) -> Result<Option<Row>, Error> {
+        self.read(|| self.body.get(version.get()).map_err(failed))
     }
 
-    fn revision(&self, version: Version) -> Result<Option<Revision>, Error> {
-        flagged(&self.broken, || {
-            let found = ReadableTable::get(&self.history, version.get()).map_err(failed)?;
-            found.map(|value| decode_record(value.value())).transpose()
-        })
-    }
-
-    fn scan(
+    /// Visits the entries of a shelf in key order: those whose key begins with `prefix` and, if
+    /// `after` is given, sorts behind it.
+    pub(super) fn scan(
         &self,
         shelf: Shelf,
         prefix: &str,
-        after: Option<&Key>,
-        visit: Visit<'_, Header>,
+        after: Option<&str>,
+        visit: &mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Error>,
     ) -> Result<(), Error> {
-        flagged(&self.broken, || {
+        self.read(|| {
             let start = match after {
-                Some(key) if key.encoded() > prefix => Bound::Excluded(key.encoded()),
+                Some(key) if key >= prefix => Bound::Excluded(key),
                 _ => Bound::Included(prefix),
             };
             let bounds = (start, Bound::Unbounded);
-            let range = ReadableTable::range::<&str>(self.shelf(shelf), bounds).map_err(failed)?;
+            let range = self.shelf(shelf).range::<&str>(bounds).map_err(failed)?;
             for entry in range {
                 let (key, value) = entry.map_err(failed)?;
-                if !key.value().starts_with(prefix) {
-                    break;
-                }
-                let header = decode_header(value.value())?;
-                if header.key.encoded() != key.value() {
-                    return Err(Error::corrupt("a header stands under another key"));
-                }
-                if visit(header)?.is_break() {
+                let key = key.value();
+                if !key.starts_with(prefix) || visit(key, value.value())?.is_break() {
                     break;
                 }
             }
@@ -368,12 +388,13 @@ impl View for TableView {
         })
     }
 
-    fn log(&self, after: Version, visit: Visit<'_, Revision>) -> Result<(), Error> {
-        flagged(&self.broken, || {
-            let range = ReadableTable::range(&self.history, after.get() + 1..).map_err(failed)?;
+    /// Visits the headers from the revision after this version on, in version order.
+    pub(super) fn log(&self, after: Version, visit: Visit<'_, Header>) -> Result<(), Error> {
+        self.read(|| {
+            let range = self.header.range(after.get() + 1..).map_err(failed)?;
             for entry in range {
                 let (_, value) = entry.map_err(failed)?;
-                if let ControlFlow::Break(()) = visit(decode_record(value.value())?)? {
+                if visit(decode_header(value.value())?)?.is_break() {
                     break;
                 }
             }
@@ -381,13 +402,13 @@ impl View for TableView {
         })
     }
 
-    fn counts(&self) -> Result<Counts, Error> {
-        flagged(&self.broken, || {
-            Ok(Counts {
-                revisions: self.history.len().map_err(failed)?,
-                live: self.resource.len().map_err(failed)?,
-                trash: self.trash.len().map_err(failed)?,
-            })
-        })
+    /// How many entries a shelf has.
+    pub(super) fn count(&self, shelf: Shelf) -> Result<u64, Error> {
+        self.read(|| self.shelf(shelf).len().map_err(failed))
+    }
+
+    /// How many revisions the tables have.
+    pub(super) fn revisions(&self) -> Result<u64, Error> {
+        self.read(|| self.header.len().map_err(failed))
     }
 }

@@ -35,7 +35,7 @@ pub enum Step {
 /// the ring has forgotten.
 pub struct Watch {
     hub: Arc<Hub>,
-    disk: Arc<dyn Disk>,
+    disk: Arc<Disk>,
     collection: Collection,
     filter: Filter,
     /// Everything up to here has been looked at.
@@ -52,7 +52,7 @@ pub struct Watch {
 impl Watch {
     pub(crate) fn new(
         hub: Arc<Hub>,
-        disk: Arc<dyn Disk>,
+        disk: Arc<Disk>,
         collection: Collection,
         filter: Filter,
         after: Version,
@@ -183,14 +183,14 @@ impl Watch {
         }
         for revision in changes {
             let before = match revision.header().previous {
-                Some(previous) => view.header(previous)?.filter(Header::is_live),
+                Some(previous) => view.header(previous)?.filter(|header| header.is_live()),
                 None => None,
             };
             let change = Change {
                 revision,
                 before: None,
             };
-            if let Some(event) = self.judge(&change, before.as_ref())? {
+            if let Some(event) = self.judge(&change, before.as_deref())? {
                 self.pending.push_back(event);
             }
         }

@@ -61,6 +61,13 @@ impl Key {
         }
     }
 
+    /// The key of an encoded text that was a key when it was stored: only what keeps the parts
+    /// apart is checked again.
+    pub(crate) fn stored(text: &str) -> Option<Self> {
+        let four = text.bytes().filter(|&byte| byte == 0).count() == 3;
+        four.then(|| Key { text: text.into() })
+    }
+
     /// The encoded text.
     #[must_use]
     pub fn encoded(&self) -> &str {
@@ -102,6 +109,13 @@ impl Key {
         Collection {
             prefix: self.text[..end].into(),
         }
+    }
+}
+
+impl std::borrow::Borrow<str> for Key {
+    /// The encoded text, which is ordered, compared and hashed as the key is.
+    fn borrow(&self) -> &str {
+        &self.text
     }
 }
 

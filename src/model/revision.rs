@@ -67,6 +67,13 @@ pub struct Header {
     pub(crate) jump_ordinal: u64,
     /// The last version of the batch this revision was committed in.
     pub batch_end: Version,
+    /// The revision whose body is stored whole and from which this one's is built; this one itself
+    /// when its own body is.
+    pub(crate) base: Version,
+    /// The ordinal of the revision that `base` names.
+    pub(crate) base_ordinal: u64,
+    /// The revision since which the labels are what they are.
+    pub(crate) labelled: Version,
     /// When it was committed. Never earlier than the revision before it in the log.
     pub time: Timestamp,
     /// When the object was created: the time of the `Created` revision of this life of the key.
@@ -104,48 +111,45 @@ impl Header {
 /// One revision: its header and the object's JSON as it was stored. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Revision {
-    entry: Arc<Entry>,
-}
-
-#[derive(PartialEq, Eq)]
-struct Entry {
-    header: Header,
+    header: Arc<Header>,
     body: Arc<[u8]>,
 }
 
 impl Revision {
-    pub(crate) fn new(header: Header, body: Arc<[u8]>) -> Self {
-        Revision {
-            entry: Arc::new(Entry { header, body }),
-        }
+    pub(crate) fn new(header: Arc<Header>, body: Arc<[u8]>) -> Self {
+        Revision { header, body }
     }
 
     /// What is known without the body.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.entry.header
+        &self.header
     }
 
     /// Which object.
     #[must_use]
     pub fn key(&self) -> &Key {
-        &self.entry.header.key
+        &self.header.key
     }
 
     /// The position of this revision in the log.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.entry.header.version
+        self.header.version
     }
 
     /// The object's JSON, byte for byte as it was stored. A delete marker holds the last body.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.entry.body
+        &self.body
+    }
+
+    pub(crate) fn shared_header(&self) -> Arc<Header> {
+        Arc::clone(&self.header)
     }
 
     pub(crate) fn shared_body(&self) -> Arc<[u8]> {
-        Arc::clone(&self.entry.body)
+        Arc::clone(&self.body)
     }
 }
 

@@ -119,7 +119,7 @@ impl Follower {
 
 /// Starts the follower thread over the index in this folder.
 pub(super) fn start(
-    disk: Arc<dyn Disk>,
+    disk: Arc<Disk>,
     hub: Arc<Hub>,
     folder: &Path,
     kinds: Vec<Kind>,
@@ -143,7 +143,7 @@ pub(super) fn start(
 }
 
 struct Worker {
-    disk: Arc<dyn Disk>,
+    disk: Arc<Disk>,
     hub: Arc<Hub>,
     folder: PathBuf,
     catalog: Catalog,
@@ -247,7 +247,7 @@ impl Worker {
     }
 
     fn open(&self) -> Result<Index, End> {
-        let head = self.disk.view()?.head()?.get();
+        let head = self.disk.view()?.head().get();
         let epoch = annals_index::Epoch(self.catalog.mix_into(self.disk.epoch().bytes()));
         let (index, opening) = Index::open(&self.folder, epoch, head, IndexOptions::default())?;
         let mut state = self.shared.state.lock();
@@ -260,7 +260,7 @@ impl Worker {
 
     /// Fills a new generation with the state of now.
     fn rebuild(&self, index: &Index) -> Result<(), End> {
-        let version = self.disk.view()?.head()?;
+        let version = self.disk.view()?.head();
         let snapshot = Snapshot::new(Arc::clone(&self.disk), version);
         let mut rebuild = index.begin_rebuild()?;
         for (group, resource) in self.catalog.resources() {

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::disk::{Disk, Settings, Tables, Volume};
+use crate::disk::{Disk, Settings, Volume};
 use crate::feed::{Hub, RingLimits, Watch};
 use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
 use crate::sync::Mutex;
@@ -36,7 +36,7 @@ pub struct Store {
 
 /// What the roads share.
 struct Engine {
-    disk: Arc<dyn Disk>,
+    disk: Arc<Disk>,
     hub: Arc<Hub>,
     writer: write::Queue,
     index: Option<follow::Follower>,
@@ -93,11 +93,14 @@ impl Store {
     ) -> Result<Self, Error> {
         let settings = Settings {
             cache_bytes: options.cache_bytes,
-            new_epoch: random_epoch()?,
+            overlay_revisions: options.overlay_revisions,
+            overlay_bytes: options.overlay_bytes,
+            new_epoch: Epoch(random()?),
+            new_seed: u64::from_le_bytes(random()?),
         };
-        let disk: Arc<dyn Disk> = Arc::new(Tables::open(volume, settings)?);
+        let disk = Disk::open(&volume, settings)?;
         let view = disk.view()?;
-        let head = view.head()?;
+        let head = view.head();
         let last_time = view
             .header(head)?
             .map_or_else(Timestamp::default, |newest| newest.time);
@@ -156,7 +159,7 @@ impl Store {
     /// As [`Store::write`], for the first write that fails. [`Error::TooLarge`] for more than
     /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes.
     pub fn write_batch(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
-        let prepared = write::prepare(writes, self.engine.object_bytes_max)?;
+        let prepared = write::prepare(writes, self.engine.object_bytes_max, &self.engine.disk)?;
         self.engine.writer.submit(prepared, false)
     }
 
@@ -167,7 +170,8 @@ impl Store {
     ///
     /// As [`Store::write`].
     pub fn try_write(&self, write: Write) -> Result<Revision, Error> {
-        let prepared = write::prepare(vec![write], self.engine.object_bytes_max)?;
+        let prepared =
+            write::prepare(vec![write], self.engine.object_bytes_max, &self.engine.disk)?;
         let mut revisions = self.engine.writer.submit(prepared, true)?;
         revisions.pop().ok_or(Error::Closed)
     }
@@ -178,7 +182,7 @@ impl Store {
     ///
     /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, Error> {
-        let version = self.engine.disk.view()?.head()?;
+        let version = self.engine.disk.view()?.head();
         Ok(Snapshot::new(Arc::clone(&self.engine.disk), version))
     }
 
@@ -194,7 +198,7 @@ impl Store {
     }
 
     fn check_written(&self, requested: Version) -> Result<(), Error> {
-        let current = self.engine.disk.view()?.head()?;
+        let current = self.engine.disk.view()?.head();
         if requested > current {
             return Err(Error::Future { requested, current });
         }
@@ -234,7 +238,7 @@ impl Store {
         let view = self.engine.disk.view()?;
         let counts = view.counts()?;
         Ok(Stats {
-            version: view.head()?,
+            version: view.head(),
             revisions: counts.revisions,
             objects: counts.live,
             trash: counts.trash,
@@ -250,13 +254,14 @@ impl Store {
     /// [`Error::Corrupt`] when something cannot even be read; what can be read and is wrong is in
     /// the report.
     pub fn check(&self) -> Result<Report, Error> {
-        crate::disk::check(&*self.engine.disk.view()?)
+        crate::disk::check(&self.engine.disk.view()?)
     }
 
     /// Why writes are refused at the moment, if they are.
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {
-        self.engine.writer.failure()
+        let writer = &self.engine.writer;
+        writer.failure().or_else(|| self.engine.disk.failure())
     }
 
     /// Ends the threads of the store after the writes that are already queued. Watches end, and
@@ -282,6 +287,7 @@ impl Engine {
                 self.hub.close();
             }
         }
+        self.disk.close();
     }
 }
 
@@ -297,9 +303,9 @@ impl std::fmt::Debug for Store {
     }
 }
 
-fn random_epoch() -> Result<Epoch, Error> {
-    let mut bytes = [0; 16];
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|cause| Error::unavailable(format!("no random numbers: {cause}")))?;
-    Ok(Epoch(bytes))
+    Ok(bytes)
 }

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::disk::{Disk, Shelf, View};
-use crate::model::{Collection, Filter, Header, Key, Revision, Version};
+use crate::disk::{Disk, Shelf, Slot, View};
+use crate::model::{Collection, Filter, Key, Revision, Version};
 use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 
 /// The state of the store at one version. Everything read from it is true at that version.
@@ -17,7 +17,7 @@ use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 /// while the store is written to.
 #[derive(Clone)]
 pub struct Snapshot {
-    disk: Arc<dyn Disk>,
+    disk: Arc<Disk>,
     version: Version,
 }
 
@@ -79,7 +79,7 @@ pub struct Page<Next> {
 }
 
 impl Snapshot {
-    pub(super) fn new(disk: Arc<dyn Disk>, version: Version) -> Self {
+    pub(super) fn new(disk: Arc<Disk>, version: Version) -> Self {
         Snapshot { disk, version }
     }
 
@@ -96,19 +96,16 @@ impl Snapshot {
     /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
     pub fn get(&self, key: &Key) -> Result<Option<Revision>, Error> {
         let view = self.disk.view()?;
-        match self.newest(&*view, key)? {
-            Some(header) if header.is_live() => Ok(Some(body_of(&*view, header.version)?)),
+        match self.newest(&view, key)? {
+            Some(slot) if slot.header.is_live() => view.fill(slot).map(Some),
             _ => Ok(None),
         }
     }
 
     /// The newest revision of a key in this state, a delete marker included.
-    fn newest(&self, view: &dyn View, key: &Key) -> Result<Option<Header>, Error> {
-        let newest = match view.header_of(Shelf::Live, key)? {
-            Some(header) => Some(header),
-            None => view.header_of(Shelf::Trash, key)?,
-        };
-        newest.map_or(Ok(None), |header| back_to(view, header, self.version))
+    fn newest(&self, view: &View, key: &Key) -> Result<Option<Slot>, Error> {
+        let newest = view.newest(key, true)?;
+        newest.map_or(Ok(None), |slot| back_to(view, slot, self.version))
     }
 
     /// A page of the live objects of a collection, in key order.
@@ -138,10 +135,10 @@ impl Snapshot {
         } else {
             limit.min(PAGE_ENTRIES_MAX)
         };
-        let newest = self.newest(&*view, key)?;
+        let newest = self.newest(&view, key)?;
         let newest = newest.ok_or_else(|| Error::NotFound { key: key.clone() })?;
-        let start = before.map_or(newest.version, |before| before);
-        let mut at = back_to(&*view, newest, start)?.map(|header| header.version);
+        let start = before.unwrap_or(newest.header.version);
+        let mut at = back_to(&view, newest, start)?.map(|slot| slot.header.version);
         let mut page = Page {
             version: self.version,
             items: Vec::new(),
@@ -153,7 +150,7 @@ impl Snapshot {
                 page.next = Some(version);
                 break;
             }
-            let revision = body_of(&*view, version)?;
+            let revision = body_of(&view, version)?;
             bytes += revision.body().len();
             at = revision.header().previous;
             page.items.push(revision);
@@ -175,8 +172,8 @@ impl Snapshot {
     fn page(&self, list: &List, live: bool) -> Result<Page<Key>, Error> {
         let view = self.disk.view()?;
         // A key on the trash shelf was live in this state only if something was written since.
-        let both = !live || self.version < view.head()?;
-        let mut walk = ShelfWalk::new(&*view, list, both);
+        let both = !live || self.version < view.head();
+        let mut walk = ShelfWalk::new(&view, list, both);
         let mut page = Page {
             version: self.version,
             items: Vec::new(),
@@ -184,17 +181,17 @@ impl Snapshot {
         };
         let mut bytes = 0;
         while let Some(newest) = walk.next()? {
-            let Some(header) = back_to(&*view, newest, self.version)? else {
+            let Some(slot) = back_to(&view, newest, self.version)? else {
                 continue;
             };
-            if header.is_live() != live || !list.filter.matches(&header) {
+            if slot.header.is_live() != live || !list.filter.matches(&slot.header) {
                 continue;
             }
             if page.items.len() == list.limit || bytes >= PAGE_BYTES_MAX {
                 page.next = page.items.last().map(|last: &Revision| last.key().clone());
                 break;
             }
-            let revision = body_of(&*view, header.version)?;
+            let revision = view.fill(slot)?;
             bytes += revision.body().len();
             page.items.push(revision);
         }
@@ -202,38 +199,34 @@ impl Snapshot {
     }
 }
 
-fn body_of(view: &dyn View, version: Version) -> Result<Revision, Error> {
+fn body_of(view: &View, version: Version) -> Result<Revision, Error> {
     let missing = || Error::corrupt(format!("revision {version} is missing from the log"));
     view.revision(version)?.ok_or_else(missing)
 }
 
 /// The newest revision of a key that is not newer than `version`, by a logarithmic number of
 /// steps along the links; `None` if the key had none yet.
-pub(super) fn back_to(
-    view: &dyn View,
-    newest: Header,
-    version: Version,
-) -> Result<Option<Header>, Error> {
-    let mut header = newest;
-    while header.version > version {
-        let Some(previous) = header.previous else {
+pub(super) fn back_to(view: &View, newest: Slot, version: Version) -> Result<Option<Slot>, Error> {
+    let mut slot = newest;
+    while slot.header.version > version {
+        let Some(previous) = slot.header.previous else {
             return Ok(None);
         };
         // The far link is taken whenever it does not lead past the answer.
-        let step = if header.jump > version {
-            header.jump
+        let step = if slot.header.jump > version {
+            slot.header.jump
         } else {
             previous
         };
         let missing = || Error::corrupt(format!("revision {step} is missing from the log"));
-        header = view.header(step)?.ok_or_else(missing)?;
+        slot = Slot::from(view.header(step)?.ok_or_else(missing)?);
     }
-    Ok(Some(header))
+    Ok(Some(slot))
 }
 
 /// The shelves of a collection, merged in key order, read in steps.
 struct ShelfWalk<'a> {
-    view: &'a dyn View,
+    view: &'a View,
     prefix: &'a str,
     name: Option<Key>,
     live: Lane,
@@ -243,7 +236,7 @@ struct ShelfWalk<'a> {
 /// How far one shelf was read.
 struct Lane {
     shelf: Shelf,
-    headers: std::vec::IntoIter<Header>,
+    slots: std::vec::IntoIter<Slot>,
     after: Option<Key>,
     done: bool,
 }
@@ -253,7 +246,7 @@ const STEP: usize = 64;
 
 impl<'a> ShelfWalk<'a> {
     /// A walk over the live shelf, or over both.
-    fn new(view: &'a dyn View, list: &'a List, both: bool) -> Self {
+    fn new(view: &'a View, list: &'a List, both: bool) -> Self {
         let prefix = list.collection.prefix();
         let in_one_namespace = prefix.bytes().filter(|&byte| byte == 0).count() == 3;
         // A name within one namespace is one key, or none if no object can have it: no scan.
@@ -262,7 +255,7 @@ impl<'a> ShelfWalk<'a> {
         let nothing = matches!(key, Some(Err(_)));
         let lane = |shelf, wanted: bool| Lane {
             shelf,
-            headers: Vec::new().into_iter(),
+            slots: Vec::new().into_iter(),
             after: list.after.clone(),
             done: nothing || !wanted,
         };
@@ -276,7 +269,7 @@ impl<'a> ShelfWalk<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Header>, Error> {
+    fn next(&mut self) -> Result<Option<Slot>, Error> {
         self.live.fill(self.view, self.prefix, self.name.as_ref())?;
         self.trash
             .fill(self.view, self.prefix, self.name.as_ref())?;
@@ -289,40 +282,42 @@ impl<'a> ShelfWalk<'a> {
         } else {
             &mut self.trash
         };
-        Ok(lane.headers.next())
+        Ok(lane.slots.next())
     }
 }
 
 impl Lane {
     fn first(&self) -> Option<&Key> {
-        self.headers.as_slice().first().map(|header| &header.key)
+        self.slots.as_slice().first().map(|slot| &slot.header.key)
     }
 
     /// Reads the next step if what was read is used up.
-    fn fill(&mut self, view: &dyn View, prefix: &str, name: Option<&Key>) -> Result<(), Error> {
+    fn fill(&mut self, view: &View, prefix: &str, name: Option<&Key>) -> Result<(), Error> {
         if self.done || self.first().is_some() {
             return Ok(());
         }
-        let mut headers = Vec::new();
+        let mut slots = Vec::new();
         if let Some(key) = name {
             self.done = true;
             if self.after.as_ref().is_none_or(|after| after < key) {
-                headers.extend(view.header_of(self.shelf, key)?);
+                let live = self.shelf == Shelf::Live;
+                let newest = view.newest(key, !live)?;
+                slots.extend(newest.filter(|slot| slot.header.is_live() == live));
             }
         } else {
-            view.scan(self.shelf, prefix, self.after.as_ref(), &mut |header| {
-                headers.push(header);
-                let full = headers.len() == STEP;
+            view.scan(self.shelf, prefix, self.after.as_ref(), &mut |slot| {
+                slots.push(slot);
+                let full = slots.len() == STEP;
                 Ok(if full {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
                 })
             })?;
-            self.done = headers.len() < STEP;
-            self.after = headers.last().map(|header| header.key.clone());
+            self.done = slots.len() < STEP;
+            self.after = slots.last().map(|slot| slot.header.key.clone());
         }
-        self.headers = headers.into_iter();
+        self.slots = slots.into_iter();
         Ok(())
     }
 }

@@ -43,7 +43,11 @@ struct Trace {
 }
 
 fn options() -> Options {
-    Options::new().index(false).cache_bytes(1 << 20)
+    // Small layers, so that the log turns and the tables are written while the work goes on.
+    Options::new()
+        .index(false)
+        .cache_bytes(1 << 20)
+        .overlay(4, 1 << 20)
 }
 
 fn key(number: usize) -> Key {

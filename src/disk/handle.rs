@@ -1,0 +1,389 @@
+//! The commit log, the overlay and the tables as one.
+//!
+//! One thread commits; any number read; one more puts sealed layers into the tables, see `apply`.
+//! The state that readers take is replaced under a short lock, never changed.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::thread::JoinHandle;
+
+use super::apply::Applier;
+use super::body;
+use super::log::{CommitLog, Frame, LOG_NAMES, Record};
+use super::media::Volume;
+use super::overlay::{Entry, Layer};
+use super::record::{decode_header, encode_header};
+use super::tables::{Base, Tables};
+use super::view::{Revisions, State, View, Weight};
+use super::{Settings, Shelf};
+use crate::Error;
+use crate::model::{Action, Epoch, Header, Revision, Version};
+use crate::sync::{Mutex, RwLock};
+
+/// The name of the file of the tables.
+const TABLES_NAME: &str = "store.redb";
+
+/// A durable place for revisions.
+pub(crate) struct Disk {
+    pub(super) tables: Tables,
+    log: Mutex<CommitLog>,
+    state: RwLock<Arc<State>>,
+    pub(super) applier: Applier,
+    epoch: Epoch,
+    limits: Limits,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held by the one who reopens the tables.
+    healing: Mutex<()>,
+}
+
+/// When a layer is full.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    revisions: usize,
+    bytes: usize,
+}
+
+/// A revision that is about to be committed, its body already encoded.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) revision: Revision,
+    pub(crate) stored_body: Vec<u8>,
+}
+
+impl Disk {
+    /// Opens the files, or begins a new store in empty ones.
+    pub(crate) fn open(volume: &Arc<dyn Volume>, settings: Settings) -> Result<Arc<Self>, Error> {
+        let open = |name: &str| {
+            let file = Arc::clone(volume).open(name);
+            file.map_err(|cause| Error::unavailable(format!("{name}: {cause}")))
+        };
+        // The revisions that were read share the memory with redb's pages.
+        let half = settings.cache_bytes / 2;
+        let (tables, base) = Tables::open(
+            open(TABLES_NAME)?,
+            Settings {
+                cache_bytes: settings.cache_bytes - half,
+                ..settings
+            },
+        )?;
+        let files = [open(LOG_NAMES[0])?, open(LOG_NAMES[1])?];
+        let meta = base.meta;
+        let items = half / 1024;
+        let cache = Revisions::with_weighter(items.max(16), half as u64, Weight);
+        let mut recovery = Recovery::new(&base)?;
+        let log = CommitLog::open(files, meta.seed, meta.applied, |side, version, record| {
+            recovery.add(side, version, record)
+        })?;
+        let state = recovery.finish(base, Arc::new(cache));
+        let disk = Arc::new(Disk {
+            tables,
+            log: Mutex::new(log),
+            state: RwLock::new(Arc::new(state)),
+            applier: Applier::default(),
+            epoch: meta.epoch,
+            limits: Limits {
+                revisions: settings.overlay_revisions,
+                bytes: settings.overlay_bytes,
+            },
+            thread: Mutex::new(None),
+            healing: Mutex::new(()),
+        });
+        *disk.thread.lock() = Some(Applier::start(&disk));
+        Ok(disk)
+    }
+
+    /// A view of the newest committed state.
+    pub(crate) fn view(&self) -> Result<View, Error> {
+        if self.tables.is_broken() {
+            self.heal()?;
+        }
+        Ok(View::new(self.state()))
+    }
+
+    pub(super) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read())
+    }
+
+    /// Replaces the state by what `change` makes of it.
+    fn replace(&self, change: impl FnOnce(&State) -> State) {
+        let mut state = self.state.write();
+        let next = Arc::new(change(&state));
+        let before = std::mem::replace(&mut *state, next);
+        drop(state);
+        // Whatever only the old state held is freed outside of the lock.
+        drop(before);
+    }
+
+    /// Reopens the tables after a failed call. The readers of the old handle end first: no view of
+    /// it is given out any more.
+    pub(super) fn heal(&self) -> Result<(), Error> {
+        let _alone = self.healing.lock();
+        if !self.tables.is_broken() {
+            return Ok(());
+        }
+        self.replace(|state| State {
+            base: None,
+            ..state.share()
+        });
+        let base = self.tables.heal(self.epoch)?;
+        self.replace(|state| State {
+            base: Some(base),
+            ..state.share()
+        });
+        Ok(())
+    }
+
+    /// Waits, before anything is decided, until the overlay has room for a commit. When the tables
+    /// cannot be written, it says so instead.
+    pub(crate) fn make_room(&self, writes: usize) -> Result<(), Error> {
+        loop {
+            let state = self.state();
+            let fill = self.fill_of(&state.active);
+            if fill < 1.0 {
+                if state.sealed.is_some() {
+                    self.applier.pace(fill, writes);
+                }
+                return Ok(());
+            }
+            if state.sealed.is_none() {
+                self.seal()?;
+                return Ok(());
+            }
+            self.applier.wait_for_room()?;
+        }
+    }
+
+    /// How full a layer is; from 1 on it takes no more.
+    fn fill_of(&self, layer: &Layer) -> f64 {
+        let (revisions, bytes) = layer.size();
+        let share = |used: usize, limit: usize| used as f64 / limit.max(1) as f64;
+        share(revisions, self.limits.revisions).max(share(bytes, self.limits.bytes))
+    }
+
+    /// Begins a new layer and turns the log; the old layer is for the tables. Only when there is
+    /// no sealed one.
+    pub(super) fn seal(&self) -> Result<(), Error> {
+        let mut log = self.log.lock();
+        let state = self.state();
+        if state.sealed.is_some() || state.active.size().0 == 0 {
+            return Ok(());
+        }
+        log.turn()?;
+        self.replace(|state| State {
+            sealed: Some(Arc::clone(&state.active)),
+            active: Arc::new(Layer::new(state.head.next())),
+            ..state.share()
+        });
+        drop(log);
+        self.applier.wake();
+        Ok(())
+    }
+
+    /// The tables have the sealed layer: it is dropped.
+    pub(super) fn unseal(&self, base: Arc<Base>) {
+        let sealed = self.state().sealed.clone();
+        self.replace(|state| State {
+            sealed: None,
+            base: Some(base),
+            ..state.share()
+        });
+        // What was just written is likely to be read.
+        if let Some(layer) = sealed {
+            let state = self.state();
+            for entry in layer.all() {
+                if let Some(body) = entry.body.get() {
+                    let revision = Revision::new(Arc::clone(&entry.header), Arc::clone(body));
+                    state.cache.insert(entry.header.version.get(), revision);
+                }
+            }
+        }
+    }
+
+    /// Commits these revisions, which continue the versions without a gap, in one frame.
+    ///
+    /// After an error it is not known whether they are durable; they are not visible, and nothing
+    /// can be committed until [`Disk::reopen`].
+    pub(crate) fn commit(&self, revisions: Vec<Staged>) -> Result<(), Error> {
+        let Some(first) = revisions.first() else {
+            return Ok(());
+        };
+        let mut frame = Frame::new(first.revision.version());
+        let mut entries = Vec::with_capacity(revisions.len());
+        for Staged {
+            revision,
+            stored_body,
+        } in revisions
+        {
+            let stored_header = encode_header(revision.header(), true)?;
+            frame.push(Record {
+                header: &stored_header,
+                body: &stored_body,
+            })?;
+            entries.push(Arc::new(Entry {
+                header: revision.shared_header(),
+                body: OnceLock::from(revision.shared_body()),
+                stored_header,
+                stored_body,
+            }));
+        }
+        let mut log = self.log.lock();
+        log.append(frame)?;
+        let active = Arc::clone(&self.state().active);
+        let mut tally = Tally::default();
+        for entry in entries {
+            tally.add(&entry.header);
+            active.push(entry);
+        }
+        self.replace(|state| State {
+            head: Version::new(state.head.get() + tally.revisions),
+            live: state.live.wrapping_add_signed(tally.live),
+            trash: state.trash.wrapping_add_signed(tally.trash),
+            ..state.share()
+        });
+        drop(log);
+        self.applier.touch();
+        Ok(())
+    }
+
+    /// After a failed commit: makes sure that nothing of it will ever be found.
+    pub(crate) fn reopen(&self) -> Result<(), Error> {
+        let next = self.state().head.next();
+        self.log.lock().mend(next)
+    }
+
+    /// Puts everything into the tables and gives the space of the commit log back.
+    pub(crate) fn drain(&self) -> Result<(), Error> {
+        self.applier.drain(self)?;
+        let mut log = self.log.lock();
+        let state = self.state();
+        if state.sealed.is_none() && state.active.size().0 == 0 {
+            log.clear()?;
+        }
+        Ok(())
+    }
+
+    /// Puts everything into the tables and ends the thread.
+    pub(crate) fn close(&self) {
+        self.applier.close();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic in the thread was reported when it happened.
+            drop(thread.join());
+        }
+    }
+
+    /// The identity of this line of history.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Why the tables cannot be written at the moment, if so.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.applier.failure()
+    }
+
+    /// The size of the files in bytes.
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        Ok(self.tables.size()? + self.log.lock().size()?)
+    }
+}
+
+impl State {
+    /// The same state, to be changed in part.
+    fn share(&self) -> State {
+        State {
+            head: self.head,
+            live: self.live,
+            trash: self.trash,
+            sealed: self.sealed.clone(),
+            active: Arc::clone(&self.active),
+            base: self.base.clone(),
+            cache: Arc::clone(&self.cache),
+        }
+    }
+}
+
+/// What some revisions do to the number of entries.
+#[derive(Debug, Default)]
+struct Tally {
+    revisions: u64,
+    live: i64,
+    trash: i64,
+}
+
+impl Tally {
+    fn add(&mut self, header: &Header) {
+        self.revisions += 1;
+        match header.action {
+            Action::Created => {
+                self.live += 1;
+                self.trash -= i64::from(header.previous.is_some());
+            }
+            Action::Updated => {}
+            Action::Deleted => {
+                self.live -= 1;
+                self.trash += 1;
+            }
+        }
+    }
+}
+
+/// The overlay as it is built from the commit log when the store is opened.
+struct Recovery {
+    head: Version,
+    live: u64,
+    trash: u64,
+    tally: Tally,
+    layers: [Option<Layer>; 2],
+}
+
+impl Recovery {
+    fn new(base: &Base) -> Result<Self, Error> {
+        Ok(Recovery {
+            head: base.meta.applied,
+            live: base.count(Shelf::Live)?,
+            trash: base.count(Shelf::Trash)?,
+            tally: Tally::default(),
+            layers: [None, None],
+        })
+    }
+
+    fn add(&mut self, side: usize, version: Version, record: Record<'_>) -> Result<(), Error> {
+        let header = decode_header(record.header)?;
+        if header.version != version {
+            let found = header.version;
+            return Err(Error::corrupt(format!(
+                "the commit log has revision {found} in the place of {version}"
+            )));
+        }
+        self.tally.add(&header);
+        self.head = version;
+        let entry = Entry {
+            header: Arc::new(header),
+            body: OnceLock::new(),
+            stored_header: record.header.to_vec(),
+            stored_body: record.body.to_vec(),
+        };
+        let layer = self.layers[side].get_or_insert_with(|| Layer::new(version));
+        layer.push(Arc::new(entry));
+        Ok(())
+    }
+
+    fn finish(self, base: Arc<Base>, cache: Arc<Revisions>) -> State {
+        let [sealed, active] = self.layers;
+        let active = active.unwrap_or_else(|| Layer::new(self.head.next()));
+        State {
+            head: self.head,
+            live: self.live.wrapping_add_signed(self.tally.live),
+            trash: self.trash.wrapping_add_signed(self.tally.trash),
+            sealed: sealed.map(Arc::new),
+            active: Arc::new(active),
+            base: Some(base),
+            cache,
+        }
+    }
+}
+
+/// Encodes a body to be stored: whole, or built from an older one.
+pub(crate) fn encode_body(body: &[u8], older: Option<(Version, &[u8])>) -> Vec<u8> {
+    body::encode(body, older)
+}

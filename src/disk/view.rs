@@ -1,0 +1,356 @@
+//! One committed state: the layers of the overlay over one state of the tables.
+//!
+//! A key is looked for in the newest layer first, and in the tables last; what a layer says about
+//! a key hides what is below. Nothing is locked across a read: the parts of a view never change
+//! for it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::body::Stored;
+use super::overlay::{Entry, Layer};
+use super::record::{decode_shelved, decode_version};
+use super::tables::Base;
+use super::{Counts, Shelf, Visit};
+use crate::Error;
+use crate::model::{Header, Key, Revision, Version};
+
+/// Revisions that were read, by version. A revision never changes, so nothing here is ever stale.
+pub(super) type Revisions = Cache<u64, Revision, Weight>;
+
+/// What a revision takes in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weight;
+
+impl Weighter<u64, Revision> for Weight {
+    fn weight(&self, _version: &u64, revision: &Revision) -> u64 {
+        // The allowance is for the header and its texts.
+        revision.body().len() as u64 + 700
+    }
+}
+
+/// What is true at one version. Replaced as a whole by every commit and every apply.
+pub(super) struct State {
+    pub(super) head: Version,
+    pub(super) live: u64,
+    pub(super) trash: u64,
+    /// What is being put into the tables.
+    pub(super) sealed: Option<Arc<Layer>>,
+    /// What the writer adds to.
+    pub(super) active: Arc<Layer>,
+    /// `None` while the file is being reopened.
+    pub(super) base: Option<Arc<Base>>,
+    pub(super) cache: Arc<Revisions>,
+}
+
+/// One committed state. Later commits do not change it.
+#[derive(Clone)]
+pub(crate) struct View {
+    state: Arc<State>,
+}
+
+/// A revision whose body may not have been read yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Slot {
+    pub(crate) header: Arc<Header>,
+    body: Option<Arc<[u8]>>,
+}
+
+impl From<Arc<Header>> for Slot {
+    fn from(header: Arc<Header>) -> Self {
+        Slot { header, body: None }
+    }
+}
+
+impl From<Revision> for Slot {
+    fn from(revision: Revision) -> Self {
+        Slot {
+            header: revision.shared_header(),
+            body: Some(revision.shared_body()),
+        }
+    }
+}
+
+impl From<&Entry> for Slot {
+    fn from(entry: &Entry) -> Self {
+        Slot {
+            header: Arc::clone(&entry.header),
+            body: entry.body.get().cloned(),
+        }
+    }
+}
+
+/// How many entries of a layer a scan takes at a time.
+const SCAN_STEP: usize = 64;
+
+/// The longest way from a body to the one it is built from.
+const BASE_STEPS_MAX: usize = 16;
+
+impl View {
+    pub(super) fn new(state: Arc<State>) -> Self {
+        View { state }
+    }
+
+    fn base(&self) -> Result<&Base, Error> {
+        let base = self.state.base.as_deref();
+        base.ok_or_else(|| Error::unavailable("the file is being reopened after an I/O error"))
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer> {
+        std::iter::once(&*self.state.active).chain(self.state.sealed.as_deref())
+    }
+
+    /// The newest version of this state.
+    pub(crate) fn head(&self) -> Version {
+        self.state.head
+    }
+
+    /// The newest revision of a key: a live one, or a delete marker if `dead` asks for it too. A
+    /// marker that is still in memory may be answered in any case.
+    pub(crate) fn newest(&self, key: &Key, dead: bool) -> Result<Option<Slot>, Error> {
+        if let Some(entry) = self
+            .layers()
+            .find_map(|layer| layer.newest(key, self.head()))
+        {
+            return Ok(Some(Slot::from(&*entry)));
+        }
+        let base = self.base()?;
+        for shelf in [Shelf::Live, Shelf::Trash] {
+            if (shelf == Shelf::Live || dead)
+                && let Some(row) = base.shelved(shelf, key)?
+            {
+                return self.shelved(row.value(), || Ok(key.clone())).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entry of a shelf in these bytes.
+    fn shelved(
+        &self,
+        bytes: &[u8],
+        key: impl FnOnce() -> Result<Key, Error>,
+    ) -> Result<Slot, Error> {
+        match self.state.cache.get(&decode_version(bytes)?.get()) {
+            Some(revision) => Ok(Slot::from(revision)),
+            None => Ok(Slot::from(Arc::new(decode_shelved(bytes, key()?)?))),
+        }
+    }
+
+    /// The header of a revision.
+    pub(crate) fn header(&self, version: Version) -> Result<Option<Arc<Header>>, Error> {
+        if let Some(entry) = self.entry(version) {
+            return Ok(Some(Arc::clone(&entry.header)));
+        }
+        if let Some(revision) = self.state.cache.get(&version.get()) {
+            return Ok(Some(revision.shared_header()));
+        }
+        Ok(self.base()?.header(version)?.map(Arc::new))
+    }
+
+    fn entry(&self, version: Version) -> Option<Arc<Entry>> {
+        self.layers().find_map(|layer| layer.at(version))
+    }
+
+    /// A revision with its body.
+    pub(crate) fn revision(&self, version: Version) -> Result<Option<Revision>, Error> {
+        match self.header(version)? {
+            Some(header) => self.fill(Slot::from(header)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the body of a revision.
+    pub(crate) fn fill(&self, slot: Slot) -> Result<Revision, Error> {
+        if let Some(body) = slot.body {
+            return Ok(Revision::new(slot.header, body));
+        }
+        let version = slot.header.version;
+        if let Some(revision) = self.state.cache.get(&version.get()) {
+            return Ok(revision);
+        }
+        let body = self.body(version, 0)?;
+        let revision = Revision::new(slot.header, body);
+        self.state.cache.insert(version.get(), revision.clone());
+        Ok(revision)
+    }
+
+    fn body(&self, version: Version, steps: usize) -> Result<Arc<[u8]>, Error> {
+        if let Some(entry) = self.entry(version) {
+            if let Some(body) = entry.body.get() {
+                return Ok(Arc::clone(body));
+            }
+            let body = self.build(&entry.stored_body, version, steps)?;
+            return Ok(Arc::clone(entry.body.get_or_init(|| body)));
+        }
+        if let Some(revision) = self.state.cache.get(&version.get()) {
+            return Ok(revision.shared_body());
+        }
+        let row = self.base()?.body(version)?;
+        let row = row
+            .ok_or_else(|| Error::corrupt(format!("the body of revision {version} is missing")))?;
+        self.build(row.value(), version, steps)
+    }
+
+    /// The body that these bytes stand for.
+    fn build(&self, stored: &[u8], version: Version, steps: usize) -> Result<Arc<[u8]>, Error> {
+        let damaged = |error: Error| match error {
+            Error::Corrupt { reason } => Error::corrupt(format!("revision {version}: {reason}")),
+            other => other,
+        };
+        let stored = Stored::parse(stored).map_err(damaged)?;
+        let older = match stored.base() {
+            Some(base) if base >= version || steps == BASE_STEPS_MAX => {
+                return Err(Error::corrupt(format!(
+                    "revision {version} is built from {base}"
+                )));
+            }
+            Some(base) => Some(self.body(base, steps + 1)?),
+            None => None,
+        };
+        let body = stored.decode(older.as_deref()).map_err(damaged)?;
+        Ok(body.into())
+    }
+
+    /// Visits the newest revisions of a shelf's keys in key order: those whose encoded key begins
+    /// with `prefix` and, if `after` is given, sorts behind it.
+    pub(crate) fn scan(
+        &self,
+        shelf: Shelf,
+        prefix: &str,
+        after: Option<&Key>,
+        visit: Visit<'_, Slot>,
+    ) -> Result<(), Error> {
+        let after = after.map(Key::encoded);
+        let mut layers: Vec<LayerScan<'_>> = self
+            .layers()
+            .map(|layer| LayerScan::new(layer, prefix, after, self.head()))
+            .collect();
+        let is_here = |entry: &Entry| entry.header.is_live() == (shelf == Shelf::Live);
+        let mut ended = false;
+        self.base()?.scan(shelf, prefix, after, &mut |key, bytes| {
+            while let Some(entry) = next_of(&mut layers, Some(key)) {
+                let hides = entry.header.key.encoded() == key;
+                if is_here(&entry) && visit(Slot::from(&*entry))?.is_break() {
+                    ended = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                if hides {
+                    return Ok(ControlFlow::Continue(()));
+                }
+            }
+            let stored = || Key::stored(key).ok_or_else(|| Error::corrupt("a shelf has a bad key"));
+            let flow = visit(self.shelved(bytes, stored)?)?;
+            ended = flow.is_break();
+            Ok(flow)
+        })?;
+        while !ended && let Some(entry) = next_of(&mut layers, None) {
+            ended = is_here(&entry) && visit(Slot::from(&*entry))?.is_break();
+        }
+        Ok(())
+    }
+
+    /// Visits the log in order, from the revision after this version.
+    pub(crate) fn log(&self, after: Version, visit: Visit<'_, Revision>) -> Result<(), Error> {
+        let mut last = after;
+        let mut ended = false;
+        let base = self.base()?;
+        if after < base.meta.applied {
+            base.log(after, &mut |header| {
+                last = header.version;
+                let header = Arc::new(header);
+                let flow = visit(self.unkept(header)?)?;
+                ended = flow.is_break();
+                Ok(flow)
+            })?;
+            last = last.max(base.meta.applied);
+        }
+        while !ended && let Some(entry) = self.entry(last.next()).filter(|_| last < self.head()) {
+            last = last.next();
+            ended = visit(self.fill(Slot::from(&*entry))?)?.is_break();
+        }
+        Ok(())
+    }
+
+    /// As [`View::fill`], for a walk that would drive everything else out of the cache.
+    fn unkept(&self, header: Arc<Header>) -> Result<Revision, Error> {
+        let body = self.body(header.version, 0)?;
+        Ok(Revision::new(header, body))
+    }
+
+    /// How many entries the log and the two shelves have.
+    pub(crate) fn counts(&self) -> Result<Counts, Error> {
+        let base = self.base()?;
+        let above = self.head().get() - base.meta.applied.get();
+        Ok(Counts {
+            revisions: base.revisions()? + above,
+            live: self.state.live,
+            trash: self.state.trash,
+        })
+    }
+}
+
+/// A walk over one layer, in steps.
+struct LayerScan<'a> {
+    layer: &'a Layer,
+    prefix: &'a str,
+    head: Version,
+    step: std::vec::IntoIter<Arc<Entry>>,
+    after: Option<String>,
+    done: bool,
+}
+
+impl<'a> LayerScan<'a> {
+    fn new(layer: &'a Layer, prefix: &'a str, after: Option<&str>, head: Version) -> Self {
+        LayerScan {
+            layer,
+            prefix,
+            head,
+            step: Vec::new().into_iter(),
+            after: after.map(str::to_owned),
+            done: false,
+        }
+    }
+
+    fn peek(&mut self) -> Option<&Arc<Entry>> {
+        if self.step.as_slice().is_empty() && !self.done {
+            let after = self.after.as_deref();
+            let step = self.layer.scan(self.prefix, after, self.head, SCAN_STEP);
+            self.done = step.len() < SCAN_STEP;
+            self.after = step
+                .last()
+                .map(|entry| entry.header.key.encoded().to_owned());
+            self.step = step.into_iter();
+        }
+        self.step.as_slice().first()
+    }
+}
+
+/// The first key of the layers, if it does not sort behind `until`: its entry in the newest layer
+/// that has one. It is taken out of all of them.
+fn next_of(layers: &mut [LayerScan<'_>], until: Option<&str>) -> Option<Arc<Entry>> {
+    let mut first: Option<Arc<Entry>> = None;
+    for layer in &mut *layers {
+        if let Some(entry) = layer.peek()
+            && first
+                .as_ref()
+                .is_none_or(|first| entry.header.key < first.header.key)
+        {
+            first = Some(Arc::clone(entry));
+        }
+    }
+    let first =
+        first.filter(|first| until.is_none_or(|until| first.header.key.encoded() <= until))?;
+    for layer in layers {
+        if layer
+            .peek()
+            .is_some_and(|entry| entry.header.key == first.header.key)
+        {
+            layer.step.next();
+        }
+    }
+    Some(first)
+}

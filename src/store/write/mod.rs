@@ -1,0 +1,241 @@
+//! Writing: callers queue, one thread decides, one durable commit for all that waited.
+//!
+//! ```text
+//! caller    check rules, read metadata, encode the body  ->  `queue`  ->  wait for the answer
+//! writer    take a wave  ->  `stage`: preconditions, versions, links  ->  commit  ->  publish  ->  answer
+//! ```
+//!
+//! A write that fails its precondition changes nothing and fails nobody else in the same commit
+//! (D5). After a failed commit nobody knows what is on disk: the writer refuses writes until the
+//! disk has made sure that it is not there (P1).
+
+mod queue;
+mod stage;
+mod writer;
+
+use std::sync::Arc;
+
+use crate::Error;
+use crate::disk::{Disk, View, encode_body};
+use crate::model::{Header, Key, Metadata, Principal, Version};
+use crate::options::{BATCH_BYTES_MAX, BATCH_WRITES_MAX};
+
+pub(super) use queue::Queue;
+pub(super) use writer::start;
+
+/// One intended change of one object.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Write {
+    key: Key,
+    change: Intent,
+    if_version: Option<Version>,
+    if_uid: Option<String>,
+    guard: Option<(Key, Version)>,
+    author: Principal,
+}
+
+#[derive(Clone, Debug)]
+enum Intent {
+    Create(Vec<u8>),
+    Update(Vec<u8>),
+    Delete,
+}
+
+impl Write {
+    fn new(key: Key, change: Intent) -> Self {
+        let author = Principal::default();
+        Write {
+            key,
+            change,
+            if_version: None,
+            if_uid: None,
+            guard: None,
+            author,
+        }
+    }
+
+    /// Creates the object; fails if the key is live. The uid is the body's `metadata.uid`, or a
+    /// new one.
+    pub fn create(key: Key, body: Vec<u8>) -> Self {
+        Write::new(key, Intent::Create(body))
+    }
+
+    /// Replaces the object; fails if the key is not live, or the body names another uid.
+    pub fn update(key: Key, body: Vec<u8>) -> Self {
+        Write::new(key, Intent::Update(body))
+    }
+
+    /// Deletes the object; fails if the key is not live.
+    pub fn delete(key: Key) -> Self {
+        Write::new(key, Intent::Delete)
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.change {
+            Intent::Create(body) | Intent::Update(body) => body.len(),
+            Intent::Delete => 0,
+        }
+    }
+
+    /// Only if the object is at this version.
+    pub fn if_version(mut self, version: Version) -> Self {
+        self.if_version = Some(version);
+        self
+    }
+
+    /// Only if the object has this uid.
+    pub fn if_uid(mut self, uid: impl Into<String>) -> Self {
+        self.if_uid = Some(uid.into());
+        self
+    }
+
+    /// Only if another object is still at this version: what a decision to write was based on.
+    pub fn guard(mut self, key: Key, version: Version) -> Self {
+        self.guard = Some((key, version));
+        self
+    }
+
+    /// Who writes.
+    pub fn author(mut self, author: Principal) -> Self {
+        self.author = author;
+        self
+    }
+}
+
+/// A write whose own rules were checked, with what the header keeps and the body as it is stored.
+pub(super) struct Prepared {
+    write: Write,
+    metadata: Metadata,
+    body: Option<Encoded>,
+}
+
+/// A body in its two forms.
+struct Encoded {
+    body: Arc<[u8]>,
+    stored: Vec<u8>,
+    /// The revision the stored form is built from, and its ordinal.
+    base: Option<(Version, u64)>,
+}
+
+impl Encoded {
+    /// The body by itself.
+    fn whole(body: Arc<[u8]>) -> Self {
+        let stored = encode_body(&body, None);
+        Encoded {
+            body,
+            stored,
+            base: None,
+        }
+    }
+
+    /// The body of the revision that follows `newest`, built from an older one if that is due.
+    fn following(body: Arc<[u8]>, newest: &Header, view: &View) -> Result<Self, Error> {
+        let (base, ordinal) = if newest.base == newest.version {
+            (newest.version, newest.ordinal)
+        } else {
+            (newest.base, newest.base_ordinal)
+        };
+        if newest.ordinal + 1 - ordinal >= WHOLE_EVERY {
+            return Ok(Encoded::whole(body));
+        }
+        let Some(older) = view.revision(base)? else {
+            return Ok(Encoded::whole(body));
+        };
+        let stored = encode_body(&body, Some((base, older.body())));
+        Ok(Encoded {
+            body,
+            stored,
+            base: Some((base, ordinal)),
+        })
+    }
+}
+
+/// Of this many revisions of a key in a row at least one is stored whole.
+const WHOLE_EVERY: u64 = 16;
+
+/// What can be done on the caller's thread: every rule that needs no look at the state, and the
+/// encoding of bodies, which the writer may find to be out of date.
+pub(super) fn prepare(
+    writes: Vec<Write>,
+    object_max: usize,
+    disk: &Disk,
+) -> Result<Vec<Prepared>, Error> {
+    if writes.len() > BATCH_WRITES_MAX {
+        let (actual, limit) = (writes.len() as u64, BATCH_WRITES_MAX as u64);
+        return Err(Error::TooLarge {
+            field: "batch",
+            actual,
+            limit,
+        });
+    }
+    let bytes: usize = writes.iter().map(Write::bytes).sum();
+    if bytes > BATCH_BYTES_MAX && writes.len() > 1 {
+        let (actual, limit) = (bytes as u64, BATCH_BYTES_MAX as u64);
+        return Err(Error::TooLarge {
+            field: "batch",
+            actual,
+            limit,
+        });
+    }
+    let view = disk.view()?;
+    writes
+        .into_iter()
+        .map(|write| prepare_one(write, object_max, &view))
+        .collect()
+}
+
+fn prepare_one(mut write: Write, object_max: usize, view: &View) -> Result<Prepared, Error> {
+    let (body, is_new) = match &mut write.change {
+        Intent::Create(body) => (std::mem::take(body), true),
+        Intent::Update(body) => (std::mem::take(body), false),
+        Intent::Delete => {
+            return Ok(Prepared {
+                write,
+                metadata: Metadata::default(),
+                body: None,
+            });
+        }
+    };
+    if body.len() > object_max {
+        let (actual, limit) = (body.len() as u64, object_max as u64);
+        return Err(Error::TooLarge {
+            field: "body",
+            actual,
+            limit,
+        });
+    }
+    let mut metadata = Metadata::read(&body)?;
+    let same = |field, given: &Option<String>, wanted: &str| match given {
+        Some(given) if given != wanted => Err(Error::invalid(
+            field,
+            format!("is {given:?}, the key says {wanted:?}"),
+        )),
+        _ => Ok(()),
+    };
+    same("metadata.name", &metadata.name, write.key.name())?;
+    same(
+        "metadata.namespace",
+        &metadata.namespace,
+        write.key.namespace(),
+    )?;
+    let body: Arc<[u8]> = body.into();
+    let encoded = if is_new {
+        metadata
+            .uid
+            .get_or_insert_with(|| uuid::Uuid::new_v4().to_string());
+        Encoded::whole(body)
+    } else {
+        match view.newest(&write.key, false)? {
+            Some(newest) if newest.header.is_live() => {
+                Encoded::following(body, &newest.header, view)?
+            }
+            _ => Encoded::whole(body),
+        }
+    };
+    Ok(Prepared {
+        write,
+        metadata,
+        body: Some(encoded),
+    })
+}
