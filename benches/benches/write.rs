@@ -1,5 +1,5 @@
 //! Durable creates by 1, 8 and 64 callers: the store beside raw redb doing the obvious thing, a
-//! group commit of the value into a current and a history table, with quick repair on as well.
+//! group commit of the value into a current and a history table, with redb's defaults.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -31,8 +31,7 @@ impl Raw {
                 let wave: Vec<Job> = std::iter::once(first)
                     .chain(waiting.try_iter().take(1023))
                     .collect();
-                let mut transaction = database.begin_write().expect("a transaction");
-                transaction.set_quick_repair(true);
+                let transaction = database.begin_write().expect("a transaction");
                 {
                     let mut current = transaction.open_table(CURRENT).expect("a table");
                     let mut history = transaction.open_table(HISTORY).expect("a table");

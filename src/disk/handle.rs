@@ -276,9 +276,12 @@ impl Disk {
         self.epoch
     }
 
-    /// Why the tables cannot be written at the moment, if so.
+    /// Why commits are refused at the moment, if they are: the tables cannot be written, and the
+    /// overlay is full.
     pub(crate) fn failure(&self) -> Option<String> {
-        self.applier.failure()
+        let state = self.state();
+        let full = state.sealed.is_some() && self.fill_of(&state.active) >= 1.0;
+        self.applier.failure().filter(|_| full)
     }
 
     /// The size of the files in bytes.

@@ -38,6 +38,9 @@ fn measure(revisions: u64) -> Cost {
         store.write_batch(writes.collect()).unwrap();
         left -= size;
     }
+    // What is closed is in the tables, and reads of it reach the disk.
+    drop(store);
+    let store = Store::open_on(disk.clone(), options()).unwrap();
     let cost_at = |version| {
         let snapshot = store.snapshot_at(version).unwrap();
         let before = disk.reads();
