@@ -22,6 +22,8 @@
 //! [`Disk::reopen`] has opened the file anew (P1). Damage is [`Error::Corrupt`], never a panic.
 
 mod birth;
+#[doc(hidden)]
+pub mod body;
 mod check;
 mod media;
 mod record;
