@@ -34,11 +34,14 @@ const FAR_BYTES_MIN: usize = 16;
 /// would end, before the older body is indexed.
 const AHEAD_BYTES: usize = 32;
 
+/// What is found there is taken from this length on: less may be there by chance.
+const AHEAD_BYTES_MIN: usize = 256;
+
 /// The index of the older body has at most so many places; a larger body is indexed more thinly.
 const PLACES_MAX: usize = 1 << 17;
 
 /// So many places with the same seed are tried.
-const TRIES_MAX: usize = 16;
+const TRIES_MAX: usize = 8;
 
 /// What turns an older body into a newer one.
 pub(super) struct Delta {
@@ -84,7 +87,7 @@ impl Index {
     fn new(text: &[u8]) -> Self {
         let stride = SEED_BYTES.max(text.len().div_ceil(PLACES_MAX));
         let places = text.len() / stride;
-        let bits = (places.max(2)).next_power_of_two().ilog2();
+        let bits = places.max(2).next_power_of_two().ilog2();
         let mut index = Index {
             stride,
             shift: u64::BITS - bits,
@@ -142,19 +145,19 @@ struct Search<'a> {
 impl Search<'_> {
     /// The next match, which begins at or behind `done`.
     fn next(&mut self) -> Option<Match> {
-        self.ahead(0).or_else(|| self.far())
+        self.ahead().or_else(|| self.far())
     }
 
     /// The stretch behind a replacement of at most `AHEAD_BYTES`, if the length stays the same.
-    fn ahead(&self, skip: usize) -> Option<Match> {
+    fn ahead(&self) -> Option<Match> {
         let (body, older) = (self.body.get(self.done..)?, self.older.get(self.end..)?);
-        for skip in skip..=AHEAD_BYTES {
-            let here = seed(body, skip)?;
-            if here == seed(older, skip)? {
-                return Some(Match {
+        for skip in 0..=AHEAD_BYTES {
+            if seed(body, skip)? == seed(older, skip)? {
+                let length = common(&body[skip..], &older[skip..]);
+                return (length >= AHEAD_BYTES_MIN).then_some(Match {
                     at: self.done + skip,
                     from: self.end + skip,
-                    length: common(&body[skip..], &older[skip..]),
+                    length,
                 });
             }
         }
@@ -325,5 +328,9 @@ pub(super) fn apply(
         body.extend_from_slice(&older[step.from..step.from + step.copy]);
         literals = rest;
     }
-    Ok(body)
+    if literals.is_empty() {
+        Ok(body)
+    } else {
+        Err(bad())
+    }
 }

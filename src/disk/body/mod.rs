@@ -67,7 +67,7 @@ const SHARE: usize = 3;
 
 /// A delta is taken unseen, so without packing the body to compare, if it is at most one part in
 /// so many of the body.
-const SHARE_OF_RAW: usize = 32;
+const SHARE_OF_RAW: usize = 16;
 
 const RAW: u8 = 0;
 const PACKED: u8 = 1;
