@@ -386,7 +386,9 @@ impl Recovery {
     }
 }
 
-/// Encodes a body to be stored: whole, or built from an older one.
-pub(crate) fn encode_body(body: &[u8], older: Option<(Version, &[u8])>) -> Vec<u8> {
-    body::encode(body, older)
+/// Encodes a body to be stored; says whether it is built from the older one.
+pub(crate) fn encode_body(body: &[u8], older: Option<(Version, &[u8])>) -> (Vec<u8>, bool) {
+    let stored = body::encode(body, older);
+    let built = body::Stored::parse(&stored).is_ok_and(|stored| stored.base().is_some());
+    (stored, built)
 }

@@ -20,7 +20,8 @@
 
 mod apply;
 mod birth;
-mod body;
+#[doc(hidden)]
+pub mod body;
 mod check;
 mod handle;
 mod log;

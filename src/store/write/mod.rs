@@ -121,7 +121,7 @@ struct Encoded {
 impl Encoded {
     /// The body by itself.
     fn whole(body: Arc<[u8]>) -> Self {
-        let stored = encode_body(&body, None);
+        let (stored, _) = encode_body(&body, None);
         Encoded {
             body,
             stored,
@@ -142,11 +142,11 @@ impl Encoded {
         let Some(older) = view.revision(base)? else {
             return Ok(Encoded::whole(body));
         };
-        let stored = encode_body(&body, Some((base, older.body())));
+        let (stored, built) = encode_body(&body, Some((base, older.body())));
         Ok(Encoded {
             body,
             stored,
-            base: Some((base, ordinal)),
+            base: built.then_some((base, ordinal)),
         })
     }
 }
