@@ -1,4 +1,16 @@
-//! A watcher: a version, a filter, and the way from the log on disk to the ring.
+//! A watcher: a version, a filter, a seat in a topic, and the way from the log on disk to the ring.
+//!
+//! ```text
+//! the topic tells     and the ring        then
+//! nothing                                 the version moves to the head, whatever lies between
+//! changes 7 and 9     has them            both are looked at there, 8 is not
+//! changes 7 and 9     has forgotten 7     both are read from disk, 8 is not
+//! it does not know    has the next one    the ring is looked through
+//! it does not know    has forgotten it    the log is read in sequence
+//! ```
+//!
+//! A watcher at rest is a few hundred bytes: it holds no part of the ring, no transaction, and
+//! events only while they were read from disk and not yet fetched.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -6,15 +18,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::hub::{Change, Commit, Found, Hub};
+use super::commit::Change;
+use super::hub::{Hub, Look, Seat};
+use super::past::{self, Piece};
+use super::ring::Chunk;
+use super::sight::{Sight, Verdict, judge};
+use super::topic::NEWS_MAX;
 use crate::Error;
 use crate::disk::Disk;
-use crate::model::{Collection, Event, EventKind, Filter, Header, Version};
-
-/// How many revisions one step reads from disk.
-const DISK_STEP: usize = 256;
-/// How many bytes of bodies one step keeps, the last one not counted.
-const DISK_STEP_BYTES: usize = 1024 * 1024;
+use crate::model::{Collection, Event, EventKind, Filter, Revision, Version};
 
 /// How far one [`Watch::step`] came.
 #[derive(Debug)]
@@ -30,23 +42,21 @@ pub enum Step {
 /// A stream of the changes of a collection, from a version on, in version order.
 ///
 /// Read it as a blocking iterator, with [`next_timeout`](Watch::next_timeout), or from an
-/// executor with [`poll_ready`](Watch::poll_ready) and [`try_next`](Watch::try_next). It keeps no
-/// database transaction open and holds nobody up; one that is read slowly reads from disk what
-/// the ring has forgotten.
+/// executor with [`poll_ready`](Watch::poll_ready) and [`try_next`](Watch::try_next); where there
+/// are many, [`visit`](Watch::visit) lends each event instead of cloning it. It keeps no database
+/// transaction open and holds nobody up; one that is read slowly reads from disk what the ring
+/// has forgotten. It is woken for changes of its own collection only.
 pub struct Watch {
-    hub: Arc<Hub>,
+    seat: Seat,
     disk: Arc<dyn Disk>,
     collection: Collection,
     filter: Filter,
-    /// Everything up to here has been looked at.
+    /// Everything up to here has been handed out.
     version: Version,
-    /// The commit that is being read, if it came from the ring.
-    commit: Option<Arc<Commit>>,
     /// Events read from disk and not yet handed out.
     pending: VecDeque<Event>,
     /// How far the disk was read; ahead of `version` while events are pending.
     read: Version,
-    id: u64,
 }
 
 impl Watch {
@@ -57,32 +67,49 @@ impl Watch {
         filter: Filter,
         after: Version,
     ) -> Self {
-        let id = hub.join();
+        let seat = match only_key(&collection, &filter) {
+            Some(key) => hub.join(&key),
+            None => hub.join(collection.prefix()),
+        };
         Watch {
-            hub,
+            seat,
             disk,
             collection,
             filter,
             version: after,
-            commit: None,
             pending: VecDeque::new(),
             read: after,
-            id,
         }
     }
 
     /// The version up to which every matching change has been handed out: what a bookmark says.
-    #[must_use]
-    pub fn version(&self) -> Version {
+    /// It moves on while others write and nothing of this watch happens, at no cost.
+    pub fn version(&mut self) -> Version {
+        // A piece read from disk that is not yet passed ends the free way.
+        if self.read <= self.version
+            && let (Look::Nothing(head) | Look::Closed(head), _) = self.look(self.version)
+        {
+            self.version = head;
+        }
         self.version
     }
 
     /// Whether the next event has to be read from disk.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.commit.is_none()
-            && self.pending.is_empty()
-            && matches!(self.hub.find(self.version), Found::OnDisk)
+        let reached = self.version.max(self.read);
+        let is_on_disk = |version| self.seat.hub().find(version).is_none();
+        self.pending.is_empty()
+            && match self.look(reached) {
+                (Look::Changes(_), versions) => is_on_disk(versions[0]),
+                (Look::Log(_), _) => is_on_disk(reached.next()),
+                (Look::Nothing(_) | Look::Closed(_), _) => false,
+            }
+    }
+
+    fn look(&self, after: Version) -> (Look, [Version; NEWS_MAX]) {
+        let mut versions = [Version::ZERO; NEWS_MAX];
+        (self.seat.look(after, &mut versions), versions)
     }
 
     /// The next event, without waiting; `None` when everything committed has been handed out.
@@ -101,131 +128,174 @@ impl Watch {
         }
     }
 
-    /// One bounded piece of the way to the next event: at most one commit, or one read from disk.
-    /// For callers that must not look through a long log of other objects in one go.
+    /// One bounded piece of the way to the next event: a few changes of the ring, or one read from
+    /// disk. For callers that must not look through a long log of other objects in one go.
     ///
     /// # Errors
     ///
     /// As [`Watch::try_next`].
     pub fn step(&mut self) -> Result<Step, Error> {
-        if let Some(event) = self.pending.pop_front() {
-            self.version = event.version;
-            return Ok(Step::Event(event));
+        let mut found = None;
+        let more = self.visit(|sight| {
+            found = Some(sight.to_event());
+            ControlFlow::Break(())
+        })?;
+        Ok(match found {
+            Some(event) => Step::Event(event),
+            None if more => Step::Looked,
+            None => Step::CaughtUp,
+        })
+    }
+
+    /// Lends the next events to a visitor, without waiting: one bounded piece of the log, or less
+    /// if the visitor breaks off, behind the event at which it does. `false` when everything
+    /// committed has been handed out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::try_next`].
+    pub fn visit(
+        &mut self,
+        mut visitor: impl FnMut(Sight<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Error> {
+        if !self.pending.is_empty() {
+            self.hand_out(&mut visitor);
+            return Ok(true);
         }
         self.version = self.version.max(self.read);
-        let commit = match self.commit.take() {
-            Some(commit) => commit,
-            None => match self.hub.find(self.version) {
-                Found::Commit(commit) => commit,
-                Found::OnDisk => {
-                    self.read_disk()?;
-                    return Ok(Step::Looked);
+        match self.look(self.version) {
+            (Look::Changes(count), versions) => self.visit_at(&versions[..count], &mut visitor)?,
+            (Look::Log(head), _) => self.visit_log(head, &mut visitor)?,
+            (Look::Nothing(version), _) => {
+                self.version = version;
+                return Ok(false);
+            }
+            (Look::Closed(version), _) => {
+                self.version = version;
+                return Err(Error::Closed);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Visits the changes at these versions, which are all that can matter up to the last of them.
+    fn visit_at(
+        &mut self,
+        versions: &[Version],
+        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
+    ) -> Result<(), Error> {
+        let mut held: Option<Arc<Chunk>> = None;
+        for (at, version) in versions.iter().enumerate() {
+            if held
+                .as_ref()
+                .and_then(|chunk| chunk.get(*version))
+                .is_none()
+            {
+                held = self.seat.hub().find(*version);
+            }
+            let Some(change) = held.as_ref().and_then(|chunk| chunk.get(*version)) else {
+                // What was visited so far stands; the rest is read at the next call.
+                if at > 0 {
+                    return Ok(());
                 }
-                Found::Nothing => return Ok(Step::CaughtUp),
-                Found::Closed => return Err(Error::Closed),
-            },
-        };
-        match self.read_commit(&commit)? {
-            Some(event) => {
-                self.commit = Some(commit);
-                Ok(Step::Event(event))
-            }
-            None => Ok(Step::Looked),
-        }
-    }
-
-    /// The next matching change of this commit.
-    fn read_commit(&mut self, commit: &Commit) -> Result<Option<Event>, Error> {
-        for change in commit.after(self.version) {
-            let before = change.before.as_deref();
-            let event = self.judge(change, before)?;
-            self.version = change.revision.version();
-            if event.is_some() {
-                return Ok(event);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads one step of the log into `pending`. Only what was published is read: a batch that is
-    /// on disk and not yet in the ring would end in the middle.
-    fn read_disk(&mut self) -> Result<(), Error> {
-        let published = self.hub.head();
-        let view = self.disk.view()?;
-        let mut changes = Vec::new();
-        let (mut seen, mut bytes) = (0, 0);
-        let mut last = self.version;
-        view.log(self.version, &mut |revision| {
-            if revision.version() != last.next() {
-                let oldest = Version::new(revision.version().get() - 1);
-                return Err(Error::Gone {
-                    requested: last,
-                    oldest,
-                });
-            }
-            last = revision.version();
-            seen += 1;
-            if self.collection.contains(revision.key()) {
-                bytes += revision.body().len();
-                changes.push(revision);
-            }
-            let enough = last == published || seen == DISK_STEP || bytes >= DISK_STEP_BYTES;
-            Ok(if enough {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
-        })?;
-        if last == self.version {
-            return Err(Error::corrupt(format!(
-                "the log ends at {last}, before what was published"
-            )));
-        }
-        for revision in changes {
-            let before = match revision.header().previous {
-                Some(previous) => view.header(previous)?.filter(Header::is_live),
-                None => None,
+                let piece = past::read_at(&*self.disk.view()?, self.version, versions)?;
+                self.keep(&piece)?;
+                self.hand_out(visitor);
+                return Ok(());
             };
-            let change = Change {
-                revision,
-                before: None,
-            };
-            if let Some(event) = self.judge(&change, before.as_ref())? {
-                self.pending.push_back(event);
+            if self.show(change, visitor)?.is_break() {
+                return Ok(());
             }
         }
-        self.read = last;
         Ok(())
     }
 
-    /// What a change looks like through the filter.
-    fn judge(&self, change: &Change, before: Option<&Header>) -> Result<Option<Event>, Error> {
-        let revision = &change.revision;
-        if !self.collection.contains(revision.key()) {
-            return Ok(None);
-        }
-        let header = revision.header();
-        let matched = before.is_some_and(|before| self.filter.matches(before));
-        let matches = header.is_live() && self.filter.matches(header);
-        let (kind, object) = match (matched, matches) {
-            (false, false) => return Ok(None),
-            (false, true) => (EventKind::Added, revision.clone()),
-            (true, true) => (EventKind::Modified, revision.clone()),
-            (true, false) if !header.is_live() => (EventKind::Deleted, revision.clone()),
-            (true, false) => {
-                let previous = header.previous.unwrap_or_default();
-                let last = self.disk.view()?.revision(previous)?;
-                let missing = || Error::corrupt(format!("revision {previous} is missing"));
-                (EventKind::Deleted, last.ok_or_else(missing)?)
-            }
+    /// Visits what the ring has next, or else the log on disk.
+    fn visit_log(
+        &mut self,
+        head: Version,
+        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
+    ) -> Result<(), Error> {
+        let Some(chunk) = self.seat.hub().find(self.version.next()) else {
+            let view = self.disk.view()?;
+            let piece = past::read_log(&*view, &self.collection, self.version, head)?;
+            drop(view);
+            self.keep(&piece)?;
+            self.hand_out(visitor);
+            return Ok(());
         };
-        Ok(Some(Event {
-            kind,
-            version: header.version,
-            object,
-            previous: header.previous,
-            is_create: header.action == crate::model::Action::Created,
-        }))
+        while self.version < head
+            && let Some(change) = chunk.get(self.version.next())
+        {
+            if !self.collection.contains(change.revision.key()) {
+                self.version = change.revision.version();
+            } else if self.show(change, visitor)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows one change if it matches, and moves behind it.
+    fn show(
+        &mut self,
+        change: &Change,
+        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
+    ) -> Result<Verdict, Error> {
+        let header = change.revision.header();
+        let verdict = match judge(&self.filter, change) {
+            None => Verdict::Continue(()),
+            Some(kind) if left(kind, change) => {
+                let last = self.last_shown(change)?;
+                visitor(Sight::new(kind, header, &last))
+            }
+            Some(kind) => visitor(Sight::new(kind, header, &change.revision)),
+        };
+        self.version = header.version;
+        Ok(verdict)
+    }
+
+    /// The last revision that matched, for an object that lives on out of sight.
+    fn last_shown(&self, change: &Change) -> Result<Revision, Error> {
+        let previous = change.revision.header().previous.unwrap_or_default();
+        let chunk = self.seat.hub().find(previous);
+        if let Some(found) = chunk.as_ref().and_then(|chunk| chunk.get(previous)) {
+            return Ok(found.revision.clone());
+        }
+        let last = self.disk.view()?.revision(previous)?;
+        last.ok_or_else(|| Error::corrupt(format!("revision {previous} is missing")))
+    }
+
+    /// Keeps the events of a piece of the log to hand them out.
+    fn keep(&mut self, piece: &Piece) -> Result<(), Error> {
+        let mut pending = VecDeque::new();
+        for change in &piece.changes {
+            let Some(kind) = judge(&self.filter, change) else {
+                continue;
+            };
+            let object = if left(kind, change) {
+                self.last_shown(change)?
+            } else {
+                change.revision.clone()
+            };
+            let sight = Sight::new(kind, change.revision.header(), &object);
+            pending.push_back(sight.to_event());
+        }
+        self.pending = pending;
+        self.read = piece.last;
+        Ok(())
+    }
+
+    /// Hands out what is pending.
+    fn hand_out(&mut self, visitor: &mut impl FnMut(Sight<'_>) -> Verdict) {
+        while let Some(event) = self.pending.pop_front() {
+            self.version = event.version;
+            if visitor(Sight::of(&event)).is_break() {
+                return;
+            }
+        }
+        // Gives the room back: most watchers never read from disk again.
+        self.pending = VecDeque::new();
     }
 
     /// The next event, waiting for it at most this long; `None` when the time is over.
@@ -242,7 +312,7 @@ impl Watch {
             if let Some(event) = self.try_next()? {
                 return Ok(Some(event));
             }
-            if !self.hub.wait(self.version, deadline) {
+            if !self.seat.wait(self.version, deadline) {
                 return Ok(None);
             }
         }
@@ -251,12 +321,25 @@ impl Watch {
     /// Ready when [`try_next`](Watch::try_next) has something to look at; else the task is woken
     /// when it has.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let has_more = self.commit.is_some() || !self.pending.is_empty();
-        if has_more || self.hub.wake_me(self.id, self.version, context.waker()) {
-            return Poll::Ready(());
+        let reached = self.version.max(self.read);
+        if self.pending.is_empty() && self.seat.sleep(reached, context.waker()) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-        Poll::Pending
     }
+}
+
+/// The encoded key, if no other can match.
+fn only_key(collection: &Collection, filter: &Filter) -> Option<String> {
+    let name = filter.name().filter(|name| !name.is_empty())?;
+    let is_namespace = collection.prefix().matches('\0').count() == 3;
+    is_namespace.then(|| format!("{}{name}", collection.prefix()))
+}
+
+/// Whether the object lives on, but no longer matches.
+fn left(kind: EventKind, change: &Change) -> bool {
+    kind == EventKind::Deleted && change.revision.header().is_live()
 }
 
 impl Iterator for Watch {
@@ -269,12 +352,6 @@ impl Iterator for Watch {
             Err(Error::Closed) => None,
             Err(error) => Some(Err(error)),
         }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.hub.leave(self.id);
     }
 }
 
