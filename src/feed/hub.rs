@@ -18,9 +18,10 @@ use std::task::{Wake, Waker};
 use std::time::Instant;
 
 use super::commit::Commit;
+use super::lens::Lens;
 use super::ring::{Chunk, Ring, RingLimits};
-use super::topic::{NEWS_MAX, News, Topic, Topics};
-use crate::model::Version;
+use super::topic::{News, Runs, Topic, Topics};
+use crate::model::{Filter, Version};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 
 /// Plants a wake-up before the head has moved, which misses a sleeper that comes between: the
@@ -90,26 +91,32 @@ impl Hub {
     }
 
     /// A seat for a watcher of the keys that begin with this text.
-    pub(super) fn join(self: &Arc<Self>, text: &str) -> Seat {
+    pub(super) fn join(self: &Arc<Self>, text: &str, filter: Filter) -> Seat {
         let mut topics = self.topics.lock();
         let (topic, id) = topics.join(text, self.head());
+        let lens = topics.lens(filter);
         drop(topics);
         let hub = Arc::clone(self);
-        Seat { hub, topic, id }
+        Seat {
+            hub,
+            topic,
+            lens,
+            id,
+        }
     }
 
     /// Blocks until something was published after this version, or until the deadline: then
     /// `false`.
     pub(crate) fn wait(self: &Arc<Self>, after: Version, deadline: Option<Instant>) -> bool {
-        self.join("").wait(after, deadline)
+        self.join("", Filter::default()).wait(after, deadline)
     }
 }
 
 /// What a watcher finds when it looks up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// These many changes to look at, their versions written down.
-    Changes(usize),
+    /// Changes in so many runs, which were written down; `Some` with the head if these are all.
+    Changes(usize, Option<Version>),
     /// Nothing of its own up to this version.
     Nothing(Version),
     /// Nothing, and nothing will come: the store is closed.
@@ -123,6 +130,7 @@ pub(super) enum Look {
 pub(super) struct Seat {
     hub: Arc<Hub>,
     topic: Arc<Topic>,
+    lens: Arc<Lens>,
     id: u64,
 }
 
@@ -131,13 +139,17 @@ impl Seat {
         &self.hub
     }
 
+    pub(super) fn lens(&self) -> &Arc<Lens> {
+        &self.lens
+    }
+
     /// What there is behind this version.
-    pub(super) fn look(&self, after: Version, out: &mut [Version; NEWS_MAX]) -> Look {
+    pub(super) fn look(&self, after: Version, out: &mut Runs) -> Look {
         // The last commit was published before the hub was closed.
         let closed = self.hub.closed.load(Ordering::Acquire);
         let head = self.hub.head();
         match self.topic.news(after, head, out) {
-            News::Changes(count) => Look::Changes(count),
+            News::Changes { runs, all } => Look::Changes(runs, all.then_some(head)),
             News::Unknown if after < head => Look::Log(head),
             News::Unknown | News::Nothing if closed => Look::Closed(after.max(head)),
             News::Nothing => Look::Nothing(after.max(head)),
@@ -170,7 +182,9 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.topic.rise(self.id);
-        self.hub.topics.lock().leave(&self.topic);
+        let mut topics = self.hub.topics.lock();
+        topics.leave(&self.topic);
+        topics.put_down(&self.lens);
     }
 }
 

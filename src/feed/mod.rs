@@ -17,6 +17,7 @@
 
 mod commit;
 mod hub;
+mod lens;
 #[cfg(all(test, feature = "shuttle"))]
 mod models;
 mod past;

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::disk::View;
 use crate::model::{Collection, Header, Revision, Version};
 
-/// How many revisions one step reads in sequence.
+/// How many revisions one step reads.
 const STEP_REVISIONS_MAX: usize = 256;
 /// How many bytes of bodies one step keeps, the last one not counted.
 const STEP_BYTES: usize = 1024 * 1024;
@@ -65,13 +65,17 @@ pub(super) fn read_log(
 }
 
 /// Reads the revisions at these versions, which are all that matter behind `after`.
-pub(super) fn read_at(view: &dyn View, after: Version, at: &[Version]) -> Result<Piece, Error> {
+pub(super) fn read_at(
+    view: &dyn View,
+    after: Version,
+    at: impl Iterator<Item = Version>,
+) -> Result<Piece, Error> {
     let (mut changes, mut last, mut bytes) = (Vec::new(), after, 0);
-    for version in at {
-        let Some(revision) = view.revision(*version)? else {
+    for version in at.take(STEP_REVISIONS_MAX) {
+        let Some(revision) = view.revision(version)? else {
             return Err(gone(view, last)?);
         };
-        last = *version;
+        last = version;
         bytes += revision.body().len();
         changes.push(change(view, revision)?);
         if bytes >= STEP_BYTES {

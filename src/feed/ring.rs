@@ -16,10 +16,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use super::commit::Change;
+use super::lens::Memo;
 use crate::model::Version;
 use crate::sync::RwLock;
 
-/// How many changes share a chunk at the most.
+/// How many changes share a chunk at the most: one for each bit of a word of verdicts.
 const CHUNK_CHANGES_MAX: usize = 64;
 /// A chunk with so many bytes takes no further change.
 const CHUNK_BYTES: usize = 1024 * 1024;
@@ -38,18 +39,29 @@ pub(crate) struct RingLimits {
 pub(super) struct Chunk {
     first: Version,
     slots: Box<[OnceLock<Change>]>,
+    /// What the lenses showed of it.
+    pub(super) memo: Memo,
 }
 
 impl Chunk {
     fn new(first: Version, slots: usize) -> Self {
         let slots = (0..slots).map(|_| OnceLock::new()).collect();
-        Chunk { first, slots }
+        Chunk {
+            first,
+            slots,
+            memo: Memo::default(),
+        }
     }
 
     /// The change at this version, if it stands here.
     pub(super) fn get(&self, version: Version) -> Option<&Change> {
-        let index = version.get().checked_sub(self.first.get())?;
-        self.slots.get(usize::try_from(index).ok()?)?.get()
+        self.slots.get(self.slot(version)?)?.get()
+    }
+
+    /// The slot for this version, unless that lies before the chunk.
+    pub(super) fn slot(&self, version: Version) -> Option<usize> {
+        let slot = version.get().checked_sub(self.first.get())?;
+        usize::try_from(slot).ok()
     }
 }
 

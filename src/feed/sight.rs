@@ -67,6 +67,11 @@ pub(super) fn judge(filter: &Filter, change: &Change) -> Option<EventKind> {
     let before = change.before.as_deref();
     let matched = before.is_some_and(|before| filter.matches(before));
     let matches = header.is_live() && filter.matches(header);
+    kind_of(matched, matches)
+}
+
+/// The kind of a change by whether the object matched before it, and does after it.
+pub(super) fn kind_of(matched: bool, matches: bool) -> Option<EventKind> {
     match (matched, matches) {
         (false, false) => None,
         (false, true) => Some(EventKind::Added),

@@ -25,23 +25,33 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::commit::Change;
-use crate::model::{Key, Version};
-use crate::sync::Mutex;
+use super::lens::Lens;
+use crate::model::{Filter, Key, Version};
+use crate::sync::RwLock;
 
-/// How many touches a topic remembers. A watcher with more of them before it reads the log, of
-/// which they then are a good part.
-const TOUCHES_MAX: usize = 256;
+/// How many runs of touches a topic remembers. A watcher with more of them before it reads the
+/// log, of which they then are a good part.
+const RUNS_MAX: usize = 256;
+/// How many runs a watcher is told at a time.
+pub(super) const NEWS_RUNS_MAX: usize = 16;
 
-/// How many touches a watcher is told at a time.
-pub(super) const NEWS_MAX: usize = 64;
+/// Versions without a gap, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) first: Version,
+    pub(super) last: Version,
+}
+
+/// The runs that a watcher is told.
+pub(super) type Runs = [Run; NEWS_RUNS_MAX];
 
 /// What a topic knows of the span behind a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// Nothing happened in it.
     Nothing,
-    /// The first so many changes, whose versions were written down.
-    Changes(usize),
+    /// Changes in so many runs, which were written down, and whether these are all.
+    Changes { runs: usize, all: bool },
     /// The topic does not reach back so far.
     Unknown,
 }
@@ -50,13 +60,13 @@ pub(super) enum News {
 #[derive(Debug)]
 pub(super) struct Topic {
     text: Box<str>,
-    state: Mutex<State>,
+    state: RwLock<State>,
 }
 
 #[derive(Debug)]
 struct State {
     /// The newest versions that changed one of the keys.
-    touches: VecDeque<Version>,
+    runs: VecDeque<Run>,
     /// Every touch after this version is among them.
     since: Version,
     sleepers: HashMap<u64, Waker>,
@@ -65,64 +75,78 @@ struct State {
 }
 
 impl State {
-    fn news(&self, after: Version, head: Version) -> (News, usize) {
+    fn has_news(&self, after: Version, head: Version) -> bool {
         if after < self.since {
-            return (News::Unknown, 0);
+            return after < head;
         }
-        let start = self.touches.partition_point(|touch| *touch <= after);
+        let next = self.runs.partition_point(|run| run.last <= after);
+        let next = self.runs.get(next);
         // What is beyond the head is being published: it is not there yet.
-        let end = self.touches.partition_point(|touch| *touch <= head);
-        match end.saturating_sub(start).min(NEWS_MAX) {
-            0 => (News::Nothing, start),
-            count => (News::Changes(count), start),
+        next.is_some_and(|run| run.first.max(after.next()) <= head)
+    }
+
+    fn add(&mut self, version: Version) {
+        if let Some(run) = self.runs.back_mut()
+            && run.last.next() == version
+        {
+            run.last = version;
+            return;
         }
+        if self.runs.len() == RUNS_MAX
+            && let Some(oldest) = self.runs.pop_front()
+        {
+            self.since = oldest.last;
+        }
+        let (first, last) = (version, version);
+        self.runs.push_back(Run { first, last });
     }
 }
 
 impl Topic {
     fn new(text: &str, since: Version) -> Self {
         let state = State {
-            touches: VecDeque::new(),
+            runs: VecDeque::new(),
             since,
             sleepers: HashMap::new(),
             is_touched: false,
         };
         Topic {
             text: text.into(),
-            state: Mutex::new(state),
+            state: RwLock::new(state),
         }
     }
 
     /// Writes a change down; `true` for the first of a commit.
     fn touch(&self, version: Version) -> bool {
-        let mut state = self.state.lock();
-        if state.touches.len() == TOUCHES_MAX
-            && let Some(oldest) = state.touches.pop_front()
-        {
-            state.since = oldest;
-        }
-        state.touches.push_back(version);
+        let mut state = self.state.write();
+        state.add(version);
         !std::mem::replace(&mut state.is_touched, true)
     }
 
-    /// What happened after this version, up to the head; the versions go to `out`.
-    pub(super) fn news(
-        &self,
-        after: Version,
-        head: Version,
-        out: &mut [Version; NEWS_MAX],
-    ) -> News {
-        let state = self.state.lock();
-        let (news, start) = state.news(after, head);
-        if let News::Changes(count) = news {
-            for (to, touch) in out
-                .iter_mut()
-                .zip(state.touches.range(start..start + count))
-            {
-                *to = *touch;
-            }
+    /// What happened after this version, up to the head; the runs go to `out`.
+    pub(super) fn news(&self, after: Version, head: Version, out: &mut Runs) -> News {
+        let state = self.state.read();
+        if after < state.since {
+            return News::Unknown;
         }
-        news
+        let start = state.runs.partition_point(|run| run.last <= after);
+        let mut runs = 0;
+        for run in state.runs.range(start..) {
+            let (first, last) = (run.first.max(after.next()), run.last.min(head));
+            if first > last {
+                break;
+            }
+            let Some(place) = out.get_mut(runs) else {
+                return News::Changes { runs, all: false };
+            };
+            *place = Run { first, last };
+            runs += 1;
+        }
+        if runs == 0 {
+            News::Nothing
+        } else {
+            News::Changes { runs, all: true }
+        }
     }
 
     /// Leaves a waker under an id, unless there are news already: then `false`. `head` is asked
@@ -136,12 +160,8 @@ impl Topic {
         head: impl FnOnce() -> Option<Version>,
     ) -> bool {
         let waker = waker.clone();
-        let mut state = self.state.lock();
-        let may_sleep = head().is_some_and(|head| match state.news(after, head).0 {
-            News::Nothing => true,
-            News::Changes(_) => false,
-            News::Unknown => head <= after,
-        });
+        let mut state = self.state.write();
+        let may_sleep = head().is_some_and(|head| !state.has_news(after, head));
         let old = if may_sleep {
             state.sleepers.insert(id, waker)
         } else {
@@ -154,13 +174,13 @@ impl Topic {
 
     /// Takes the waker of this id back.
     pub(super) fn rise(&self, id: u64) {
-        let waker = self.state.lock().sleepers.remove(&id);
+        let waker = self.state.write().sleepers.remove(&id);
         drop(waker);
     }
 
     /// Wakes all who sleep here.
     pub(super) fn ring(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.state.write();
         state.is_touched = false;
         let woken = std::mem::take(&mut state.sleepers);
         drop(state);
@@ -177,6 +197,8 @@ pub(super) struct Topics {
     by_text: HashMap<Box<str>, Entry>,
     /// How many topics there are of each depth: what nobody asks for is not looked up.
     of_depth: [usize; DEPTHS],
+    /// The filters the watchers look through, by their texts.
+    lenses: HashMap<Box<str>, (Arc<Lens>, usize)>,
     next_id: u64,
 }
 
@@ -203,6 +225,27 @@ impl Topics {
         };
         self.by_text.insert(text.into(), entry);
         (topic, self.next_id)
+    }
+
+    /// The lens of this filter, for one more watcher.
+    pub(super) fn lens(&mut self, filter: Filter) -> Arc<Lens> {
+        self.next_id += 1;
+        let id = self.next_id;
+        let entry = self.lenses.entry(text_of(&filter));
+        let (lens, watchers) = entry.or_insert_with(|| (Arc::new(Lens::new(id, filter)), 0));
+        *watchers += 1;
+        Arc::clone(lens)
+    }
+
+    /// One watcher of a lens less.
+    pub(super) fn put_down(&mut self, lens: &Lens) {
+        let text = text_of(&lens.filter);
+        if let Some((_, watchers)) = self.lenses.get_mut(&text) {
+            *watchers -= 1;
+            if *watchers == 0 {
+                self.lenses.remove(&text);
+            }
+        }
     }
 
     /// One watcher less.
@@ -255,6 +298,12 @@ impl Topics {
         let entries = self.by_text.values();
         entries.map(|entry| Arc::clone(&entry.topic)).collect()
     }
+}
+
+/// A text that only equal filters have.
+fn text_of(filter: &Filter) -> Box<str> {
+    // Every string in it is quoted.
+    format!("{filter:?}").into()
 }
 
 /// The texts of the topics that a key belongs to, by their depth.

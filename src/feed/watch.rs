@@ -20,13 +20,17 @@ use std::time::{Duration, Instant};
 
 use super::commit::Change;
 use super::hub::{Hub, Look, Seat};
+use super::lens::{Lens, Verdicts};
 use super::past::{self, Piece};
 use super::ring::Chunk;
-use super::sight::{Sight, Verdict, judge};
-use super::topic::NEWS_MAX;
+use super::sight::{Sight, Verdict};
+use super::topic::{Run, Runs};
 use crate::Error;
 use crate::disk::Disk;
 use crate::model::{Collection, Event, EventKind, Filter, Revision, Version};
+
+/// How many changes of the ring one visit looks at.
+const VISIT_CHANGES_MAX: usize = 1_024;
 
 /// How far one [`Watch::step`] came.
 #[derive(Debug)]
@@ -50,12 +54,16 @@ pub struct Watch {
     seat: Seat,
     disk: Arc<dyn Disk>,
     collection: Collection,
-    filter: Filter,
     /// Everything up to here has been handed out.
     version: Version,
-    /// Events read from disk and not yet handed out.
-    pending: VecDeque<Event>,
-    /// How far the disk was read; ahead of `version` while events are pending.
+    pending: Option<Box<Pending>>,
+}
+
+/// Events read from disk.
+struct Pending {
+    /// Those not yet handed out.
+    events: VecDeque<Event>,
+    /// Where the watch is when all are.
     read: Version,
 }
 
@@ -68,26 +76,23 @@ impl Watch {
         after: Version,
     ) -> Self {
         let seat = match only_key(&collection, &filter) {
-            Some(key) => hub.join(&key),
-            None => hub.join(collection.prefix()),
+            Some(key) => hub.join(&key, filter),
+            None => hub.join(collection.prefix(), filter),
         };
         Watch {
             seat,
             disk,
             collection,
-            filter,
             version: after,
-            pending: VecDeque::new(),
-            read: after,
+            pending: None,
         }
     }
 
     /// The version up to which every matching change has been handed out: what a bookmark says.
     /// It moves on while others write and nothing of this watch happens, at no cost.
     pub fn version(&mut self) -> Version {
-        // A piece read from disk that is not yet passed ends the free way.
-        if self.read <= self.version
-            && let (Look::Nothing(head) | Look::Closed(head), _) = self.look(self.version)
+        if self.pending.is_none()
+            && let (Look::Nothing(head) | Look::Closed(head), _) = self.look()
         {
             self.version = head;
         }
@@ -97,19 +102,29 @@ impl Watch {
     /// Whether the next event has to be read from disk.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        let reached = self.version.max(self.read);
         let is_on_disk = |version| self.seat.hub().find(version).is_none();
-        self.pending.is_empty()
-            && match self.look(reached) {
-                (Look::Changes(_), versions) => is_on_disk(versions[0]),
-                (Look::Log(_), _) => is_on_disk(reached.next()),
+        !self.has_pending()
+            && match self.look() {
+                (Look::Changes(..), runs) => is_on_disk(runs[0].first),
+                (Look::Log(_), _) => is_on_disk(self.reached().next()),
                 (Look::Nothing(_) | Look::Closed(_), _) => false,
             }
     }
 
-    fn look(&self, after: Version) -> (Look, [Version; NEWS_MAX]) {
-        let mut versions = [Version::ZERO; NEWS_MAX];
-        (self.seat.look(after, &mut versions), versions)
+    fn has_pending(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| !pending.events.is_empty())
+    }
+
+    /// Where the watch goes on once nothing is pending.
+    fn reached(&self) -> Version {
+        let pending = self.pending.as_ref();
+        pending.map_or(self.version, |pending| pending.read)
+    }
+
+    fn look(&self) -> (Look, Runs) {
+        let mut runs = Runs::default();
+        (self.seat.look(self.reached(), &mut runs), runs)
     }
 
     /// The next event, without waiting; `None` when everything committed has been handed out.
@@ -158,13 +173,20 @@ impl Watch {
         &mut self,
         mut visitor: impl FnMut(Sight<'_>) -> ControlFlow<()>,
     ) -> Result<bool, Error> {
-        if !self.pending.is_empty() {
+        if self.has_pending() {
             self.hand_out(&mut visitor);
             return Ok(true);
         }
-        self.version = self.version.max(self.read);
-        match self.look(self.version) {
-            (Look::Changes(count), versions) => self.visit_at(&versions[..count], &mut visitor)?,
+        self.version = self.reached();
+        self.pending = None;
+        match self.look() {
+            (Look::Changes(count, head), runs) => {
+                let all = self.visit_runs(&runs[..count], &mut visitor)?;
+                if all && let Some(head) = head {
+                    self.version = head;
+                    return Ok(false);
+                }
+            }
             (Look::Log(head), _) => self.visit_log(head, &mut visitor)?,
             (Look::Nothing(version), _) => {
                 self.version = version;
@@ -178,36 +200,61 @@ impl Watch {
         Ok(true)
     }
 
-    /// Visits the changes at these versions, which are all that can matter up to the last of them.
-    fn visit_at(
+    /// Visits the changes in these runs, which are all that can matter up to the last of them;
+    /// whether it came to the end.
+    fn visit_runs(
         &mut self,
-        versions: &[Version],
+        runs: &[Run],
         visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
-    ) -> Result<(), Error> {
-        let mut held: Option<Arc<Chunk>> = None;
-        for (at, version) in versions.iter().enumerate() {
-            if held
-                .as_ref()
-                .and_then(|chunk| chunk.get(*version))
-                .is_none()
-            {
-                held = self.seat.hub().find(*version);
-            }
-            let Some(change) = held.as_ref().and_then(|chunk| chunk.get(*version)) else {
-                // What was visited so far stands; the rest is read at the next call.
-                if at > 0 {
-                    return Ok(());
+    ) -> Result<bool, Error> {
+        let mut left = VISIT_CHANGES_MAX;
+        let mut held: Option<Held> = None;
+        for run in runs {
+            let mut next = run.first;
+            while next <= run.last {
+                if !held.as_ref().is_some_and(|held| held.has(next)) {
+                    held = Held::new(self.seat.hub().find(next), self.seat.lens());
                 }
-                let piece = past::read_at(&*self.disk.view()?, self.version, versions)?;
-                self.keep(&piece)?;
-                self.hand_out(visitor);
-                return Ok(());
-            };
-            if self.show(change, visitor)?.is_break() {
-                return Ok(());
+                let Some(Held {
+                    chunk, verdicts, ..
+                }) = &mut held
+                else {
+                    // What was visited so far stands; the rest is read at the next call.
+                    if left == VISIT_CHANGES_MAX {
+                        self.read_at(runs)?;
+                        self.hand_out(visitor);
+                    }
+                    return Ok(false);
+                };
+                while next <= run.last
+                    && let Some(change) = chunk.get(next)
+                {
+                    let lens = self.seat.lens();
+                    let kind = match verdicts {
+                        Some(verdicts) => {
+                            let slot = chunk.slot(next).unwrap_or_default();
+                            verdicts.judge(lens, slot, change)
+                        }
+                        None => lens.judge(change),
+                    };
+                    if self.show(kind, change, visitor)?.is_break() || left == 0 {
+                        return Ok(false);
+                    }
+                    left -= 1;
+                    next = next.next();
+                }
             }
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Reads the first changes of these runs from disk.
+    fn read_at(&mut self, runs: &[Run]) -> Result<(), Error> {
+        let versions = runs.iter().flat_map(|run| run.first.get()..=run.last.get());
+        let view = self.disk.view()?;
+        let piece = past::read_at(&*view, self.version, versions.map(Version::new))?;
+        drop(view);
+        self.keep(&piece)
     }
 
     /// Visits what the ring has next, or else the log on disk.
@@ -229,7 +276,10 @@ impl Watch {
         {
             if !self.collection.contains(change.revision.key()) {
                 self.version = change.revision.version();
-            } else if self.show(change, visitor)?.is_break() {
+                continue;
+            }
+            let kind = self.seat.lens().judge(change);
+            if self.show(kind, change, visitor)?.is_break() {
                 break;
             }
         }
@@ -239,11 +289,12 @@ impl Watch {
     /// Shows one change if it matches, and moves behind it.
     fn show(
         &mut self,
+        kind: Option<EventKind>,
         change: &Change,
         visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
     ) -> Result<Verdict, Error> {
         let header = change.revision.header();
-        let verdict = match judge(&self.filter, change) {
+        let verdict = match kind {
             None => Verdict::Continue(()),
             Some(kind) if left(kind, change) => {
                 let last = self.last_shown(change)?;
@@ -268,9 +319,9 @@ impl Watch {
 
     /// Keeps the events of a piece of the log to hand them out.
     fn keep(&mut self, piece: &Piece) -> Result<(), Error> {
-        let mut pending = VecDeque::new();
+        let mut events = VecDeque::new();
         for change in &piece.changes {
-            let Some(kind) = judge(&self.filter, change) else {
+            let Some(kind) = self.seat.lens().judge(change) else {
                 continue;
             };
             let object = if left(kind, change) {
@@ -279,23 +330,24 @@ impl Watch {
                 change.revision.clone()
             };
             let sight = Sight::new(kind, change.revision.header(), &object);
-            pending.push_back(sight.to_event());
+            events.push_back(sight.to_event());
         }
-        self.pending = pending;
-        self.read = piece.last;
+        let read = piece.last;
+        self.pending = Some(Box::new(Pending { events, read }));
         Ok(())
     }
 
     /// Hands out what is pending.
     fn hand_out(&mut self, visitor: &mut impl FnMut(Sight<'_>) -> Verdict) {
-        while let Some(event) = self.pending.pop_front() {
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        while let Some(event) = pending.events.pop_front() {
             self.version = event.version;
             if visitor(Sight::of(&event)).is_break() {
                 return;
             }
         }
-        // Gives the room back: most watchers never read from disk again.
-        self.pending = VecDeque::new();
     }
 
     /// The next event, waiting for it at most this long; `None` when the time is over.
@@ -321,11 +373,46 @@ impl Watch {
     /// Ready when [`try_next`](Watch::try_next) has something to look at; else the task is woken
     /// when it has.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let reached = self.version.max(self.read);
-        if self.pending.is_empty() && self.seat.sleep(reached, context.waker()) {
+        if !self.has_pending() && self.seat.sleep(self.reached(), context.waker()) {
             Poll::Pending
         } else {
             Poll::Ready(())
+        }
+    }
+}
+
+/// A chunk that is being read, and what is known of it if others look through the same lens.
+struct Held {
+    chunk: Arc<Chunk>,
+    lens: u64,
+    verdicts: Option<Verdicts>,
+    /// What was known of it at the beginning.
+    known: Verdicts,
+}
+
+impl Held {
+    fn new(chunk: Option<Arc<Chunk>>, lens: &Arc<Lens>) -> Option<Self> {
+        let chunk = chunk?;
+        let verdicts = lens.is_shared().then(|| chunk.memo.get(lens.id));
+        Some(Held {
+            chunk,
+            lens: lens.id,
+            verdicts,
+            known: verdicts.unwrap_or_default(),
+        })
+    }
+
+    fn has(&self, version: Version) -> bool {
+        self.chunk.get(version).is_some()
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(verdicts) = self.verdicts
+            && verdicts != self.known
+        {
+            self.chunk.memo.put(self.lens, &verdicts);
         }
     }
 }
