@@ -6,13 +6,12 @@ mod modelled;
 
 #[cfg(not(feature = "shuttle"))]
 mod real {
-    pub(crate) use crossbeam::channel::{
-        Receiver, RecvTimeoutError, Sender, TrySendError, bounded,
-    };
+    pub(crate) use crossbeam::channel::{Receiver, Sender, bounded};
     pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 }
 
+pub(crate) use crossbeam::channel::{RecvTimeoutError, TrySendError};
 #[cfg(feature = "shuttle")]
 pub(crate) use modelled::*;
 #[cfg(not(feature = "shuttle"))]

@@ -16,6 +16,8 @@
 //! costs what the watchers cost that it concerns, not what all cost.
 
 mod commit;
+#[cfg(test)]
+mod fake;
 mod hub;
 mod lens;
 #[cfg(all(test, feature = "shuttle"))]

@@ -15,11 +15,10 @@ use std::task::{Context, Wake, Waker};
 use shuttle::future::block_on;
 use shuttle::thread;
 
+use super::fake::{Log, revision};
 use super::{Change, Commit, Hub, RingLimits, Watch};
-use crate::Error;
-use crate::disk::{Counts, Disk, Shelf, View, Visit};
-use crate::model::{Action, Collection, Epoch, Filter, Header, Key, Revision, Timestamp, Version};
-use crate::sync::Mutex;
+use crate::disk::Disk;
+use crate::model::{Collection, Filter, Revision, Version};
 
 /// How many schedules each model is run under: half of them random, half of them with few
 /// preemptions at random points.
@@ -29,83 +28,6 @@ const PREEMPTIONS: usize = 3;
 
 /// The namespaces of the revisions, in order; each inner list is one commit.
 const COMMITS: [&[&str]; 5] = [&["b"], &["a", "b"], &["b"], &["a"], &["b", "a"]];
-
-/// A log in memory that is both disk and view.
-#[derive(Clone, Default)]
-struct Log {
-    revisions: Arc<Mutex<Vec<Revision>>>,
-}
-
-impl Log {
-    fn list(&self) -> Vec<Revision> {
-        self.revisions.lock().clone()
-    }
-
-    fn find(&self, version: Version) -> Option<Revision> {
-        let index = usize::try_from(version.get()).unwrap().checked_sub(1)?;
-        self.revisions.lock().get(index).cloned()
-    }
-}
-
-impl Disk for Log {
-    fn view(&self) -> Result<Box<dyn View>, Error> {
-        Ok(Box::new(self.clone()))
-    }
-
-    fn commit(&self, revisions: &[Revision]) -> Result<(), Error> {
-        self.revisions.lock().extend_from_slice(revisions);
-        Ok(())
-    }
-
-    fn reopen(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn epoch(&self) -> Epoch {
-        Epoch([0; 16])
-    }
-
-    fn size(&self) -> Result<u64, Error> {
-        Ok(0)
-    }
-}
-
-impl View for Log {
-    fn head(&self) -> Result<Version, Error> {
-        Ok(Version::new(self.list().len() as u64))
-    }
-
-    fn header_of(&self, _: Shelf, key: &Key) -> Result<Option<Header>, Error> {
-        let list = self.list();
-        let newest = list.iter().rfind(|revision| revision.key() == key);
-        Ok(newest.map(|revision| revision.header().clone()))
-    }
-
-    fn header(&self, version: Version) -> Result<Option<Header>, Error> {
-        Ok(self.find(version).map(|revision| revision.header().clone()))
-    }
-
-    fn revision(&self, version: Version) -> Result<Option<Revision>, Error> {
-        Ok(self.find(version))
-    }
-
-    fn scan(&self, _: Shelf, _: &str, _: Option<&Key>, _: Visit<'_, Header>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn log(&self, after: Version, visit: Visit<'_, Revision>) -> Result<(), Error> {
-        for revision in self.list() {
-            if revision.version() > after && visit(revision)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn counts(&self) -> Result<Counts, Error> {
-        Ok(Counts::default())
-    }
-}
 
 /// The store of a model: a log, and a ring of two revisions over it.
 #[derive(Clone)]
@@ -151,28 +73,6 @@ impl Stage {
         let after = Version::new(after);
         Watch::new(hub, disk, collection, Filter::default(), after)
     }
-}
-
-fn revision(version: u64, namespace: &str) -> Revision {
-    let version = Version::new(version);
-    let header = Header {
-        key: Key::new("g", "r", namespace, &format!("n{version}")).unwrap(),
-        action: Action::Created,
-        version,
-        previous: None,
-        ordinal: 0,
-        jump: version,
-        jump_ordinal: 0,
-        batch_end: version,
-        time: Timestamp::default(),
-        created: Timestamp::default(),
-        creator: String::new(),
-        author: String::new(),
-        uid: String::new(),
-        folder: String::new(),
-        labels: Vec::new(),
-    };
-    Revision::new(header, Arc::from(&b"{}"[..]))
 }
 
 fn space(namespace: &str) -> Collection {

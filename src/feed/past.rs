@@ -111,3 +111,71 @@ fn gone(view: &dyn View, requested: Version) -> Result<Error, Error> {
         )),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    //! Would catch a watch that skips in silence what was removed from the log before it was read.
+    use super::super::fake::{Log, revision};
+    use super::*;
+    use crate::disk::Disk;
+
+    const HEAD: u64 = 2_000;
+
+    fn log() -> Log {
+        let log = Log::default();
+        let revisions: Vec<Revision> = (1..=HEAD)
+            .map(|version| revision(version, ["a", "b"][version as usize % 2]))
+            .collect();
+        log.commit(&revisions).unwrap();
+        log
+    }
+
+    /// Everything behind a version, piece by piece.
+    fn read_all(log: &Log, mut after: u64) -> Result<Vec<u64>, Error> {
+        let of = Collection::within("g", "r", "a")?;
+        let mut versions = Vec::new();
+        while after < HEAD {
+            let head = Version::new(HEAD);
+            let piece = read_log(log, &of, Version::new(after), head)?;
+            let found = piece.changes.iter().map(|change| change.revision.version());
+            versions.extend(found.map(Version::get));
+            after = piece.last.get();
+        }
+        Ok(versions)
+    }
+
+    #[test]
+    fn the_log_is_read_to_its_end_or_is_gone() {
+        let log = log();
+        for removed in [0, 1, 300, 301, HEAD - 1] {
+            log.compact(Version::new(removed));
+            for after in [0, 1, 2, 299, 300, 301, 1_000, HEAD - 1] {
+                let wanted = (after + 1..=HEAD).filter(|version| version % 2 == 0);
+                let expected = if after < removed {
+                    Err(Error::Gone {
+                        requested: Version::new(after),
+                        oldest: Version::new(removed),
+                    })
+                } else {
+                    Ok(wanted.collect())
+                };
+                assert_eq!(read_all(&log, after), expected, "{removed} removed");
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_revision_is_there_or_is_gone() {
+        let log = log();
+        log.compact(Version::new(500));
+        let read = |after: u64, versions: &[u64]| {
+            let versions = versions.iter().copied().map(Version::new);
+            let piece = read_at(&log, Version::new(after), versions)?;
+            Ok::<_, Error>((piece.changes.len(), piece.last.get()))
+        };
+        assert_eq!(read(500, &[502, 700]), Ok((2, 700)));
+        let (requested, oldest) = (Version::new(490), Version::new(500));
+        let gone = Err(Error::Gone { requested, oldest });
+        assert_eq!(read(490, &[496, 502]), gone);
+    }
+}

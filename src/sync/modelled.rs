@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use shuttle::sync::{self, mpsc};
 
-pub(crate) use crossbeam::channel::{RecvTimeoutError, TrySendError};
+use super::{RecvTimeoutError, TrySendError};
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
 
 /// A lock that does not know poison.

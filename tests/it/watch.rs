@@ -4,24 +4,29 @@
 //! Four writers, many watchers of every kind, and a ring of a few revisions, so that the hand-over
 //! happens all the time. What each watcher saw passes the nine checks of `validator`.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use annals::{Error, Event, Key, Options, Revision, Store, Version, Watch, Write};
+use annals::{
+    Collection, Error, Event, FieldTest, Filter, Key, ObjectField, Options, Revision, Store,
+    Version, Watch, Write,
+};
 
 use crate::disk::Disk;
 use crate::random::Random;
 use crate::validator::{GROUP, Lens, RESOURCE, Seen, Truth};
 
 /// How many events a run validates at least.
-const EVENTS_MIN: usize = 200_000;
+const EVENTS_MIN: usize = 1_000_000;
 const WRITERS: usize = 4;
-const WATCHERS: usize = 40;
+const WATCHERS: usize = 64;
 /// How many revisions each writer makes at least.
-const REVISIONS: usize = 3_000;
+const REVISIONS: usize = 6_000;
 /// Keys that a writer has for itself, and those that all share.
 const OWN_KEYS: usize = 8;
 const SHARED_KEYS: usize = 4;
@@ -93,18 +98,22 @@ enum Style {
     Poll,
     /// Leaves a waker and sleeps.
     Wake,
+    /// The same, but looks at what is there without keeping it, and breaks off here and there.
+    Visit,
     /// Rests after some events and falls behind the ring.
     Slow,
     /// Gives up its watch after some events and resumes with a new one.
     Resume,
 }
 
-const STYLES: [Style; 5] = [
+const STYLES: [Style; 7] = [
     Style::Block,
     Style::Poll,
     Style::Wake,
     Style::Slow,
     Style::Resume,
+    Style::Visit,
+    Style::Visit,
 ];
 
 const LENSES: [Lens; 8] = [
@@ -149,9 +158,29 @@ impl Wake for Bell {
     }
 }
 
+/// One copy of each revision: a million events read from disk would hold a million.
+#[derive(Default)]
+struct Pool {
+    revisions: Mutex<HashMap<Version, Revision>>,
+}
+
+impl Pool {
+    /// The event, with the copy that others have if it is equal.
+    fn share(&self, mut event: Event) -> Event {
+        let mut revisions = self.revisions.lock().unwrap();
+        let known = revisions.entry(event.object.version());
+        let known = known.or_insert_with(|| event.object.clone());
+        if *known == event.object {
+            event.object = known.clone();
+        }
+        event
+    }
+}
+
 /// A watcher at work.
 struct Reader<'a> {
     store: &'a Store,
+    pool: &'a Pool,
     watch: Watch,
     style: Style,
     random: Random,
@@ -162,7 +191,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(store: &'a Store, number: usize) -> Self {
+    fn new(store: &'a Store, pool: &'a Pool, number: usize) -> Self {
         let mut random = Random::new(1_000 + number as u64);
         let lens = LENSES[number % LENSES.len()];
         // Half of them start at the beginning, the others where the log is, or was.
@@ -174,6 +203,7 @@ impl<'a> Reader<'a> {
         };
         Reader {
             store,
+            pool,
             watch: watch(store, lens, start),
             style: STYLES[number % STYLES.len()],
             random,
@@ -194,7 +224,7 @@ impl<'a> Reader<'a> {
         loop {
             self.behind += u64::from(self.watch.is_behind());
             match self.next() {
-                Ok(Some(event)) => self.seen.events.push(event),
+                Ok(Some(event)) => self.seen.events.push(self.pool.share(event)),
                 Ok(None) => {}
                 Err(Error::Closed) => break,
                 Err(error) => panic!("{error}"),
@@ -218,6 +248,7 @@ impl<'a> Reader<'a> {
                 }
                 event
             }
+            Style::Visit => self.visit().map(|()| None),
             Style::Wake => {
                 let event = self.watch.try_next()?;
                 if event.is_none() {
@@ -226,6 +257,22 @@ impl<'a> Reader<'a> {
                 Ok(event)
             }
         }
+    }
+
+    fn visit(&mut self) -> Result<(), Error> {
+        let (random, pool, events) = (&mut self.random, self.pool, &mut self.seen.events);
+        let more = self.watch.visit(|sight| {
+            events.push(pool.share(sight.to_event()));
+            if random.one_in(7) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        if !more {
+            sleep_until_ready(&mut self.watch, &self.bell);
+        }
+        Ok(())
     }
 
     fn pause(&mut self) {
@@ -237,7 +284,7 @@ impl<'a> Reader<'a> {
                 self.seen.resumes.push((self.seen.events.len(), version));
                 self.watch = watch(self.store, self.seen.lens, version);
             }
-            Style::Block | Style::Poll | Style::Wake => {}
+            Style::Block | Style::Poll | Style::Wake | Style::Visit => {}
         }
     }
 
@@ -262,10 +309,10 @@ fn sleep_until_ready(watch: &mut Watch, bell: &Arc<Bell>) {
 
 #[test]
 fn every_watcher_passes_the_nine_checks() {
-    let store = open(8);
+    let (store, pool) = (open(8), Pool::default());
     let (answers, seen) = std::thread::scope(|scope| {
-        let store = &store;
-        let reader = |number| scope.spawn(move || Reader::new(store, number).run());
+        let (store, pool) = (&store, &pool);
+        let reader = |number| scope.spawn(move || Reader::new(store, pool, number).run());
         let early: Vec<_> = (0..WATCHERS / 2).map(reader).collect();
         let writers: Vec<_> = (0..WRITERS)
             .map(|id| scope.spawn(move || write_much(store, id)))
@@ -370,5 +417,149 @@ fn watchers_that_never_read_hold_up_nobody_and_still_miss_nothing() {
             seen.events.push(event);
         }
         truth.validate(&seen);
+    }
+}
+
+/// A watcher is woken, and reads, for what happens to its own keys; nothing else costs it
+/// anything, not even to learn how far the log has come.
+#[test]
+fn what_others_write_wakes_nobody_and_is_not_read() {
+    const FOREIGN: u64 = 2_000;
+    let disk = Disk::new();
+    let options = Options::new().index(false).ring(8, 64 * 1024);
+    let store = Store::open_on(disk.clone(), options.cache_bytes(0)).unwrap();
+    let bell = Bell::new();
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut own = watch(&store, Lens::Namespace("a"), Version::ZERO);
+    assert!(
+        own.poll_ready(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let create = |name: String, number| {
+        let write = Write::create(key(&name, number), b"{}".to_vec());
+        store.write(write).unwrap().version()
+    };
+    for number in 0..FOREIGN {
+        let head = create(format!("f{number}"), 1);
+        if number % 100 == 0 {
+            let reads = disk.reads();
+            assert_eq!(own.version(), head);
+            assert!(!own.is_behind());
+            assert_eq!(disk.reads(), reads, "something was read");
+        }
+    }
+    let reads = disk.reads();
+    assert_eq!(own.try_next(), Ok(None));
+    assert_eq!(own.version().get(), FOREIGN);
+    assert_eq!(disk.reads(), reads, "something was read");
+    assert!(!bell.rung.load(Ordering::SeqCst), "woken for others");
+    let wanted = create("own".to_owned(), 0);
+    assert!(bell.rung.load(Ordering::SeqCst), "not woken");
+    // Forgotten by the ring, it is fetched alone: what lies before and behind is not read.
+    for number in 0..100 {
+        create(format!("g{number}"), 1);
+    }
+    assert!(own.is_behind());
+    assert_eq!(own.version().get(), FOREIGN);
+    assert_eq!(own.try_next().unwrap().unwrap().version, wanted);
+    assert_eq!(own.try_next(), Ok(None));
+    assert_eq!(own.version().get(), wanted.get() + 100);
+}
+
+/// A watcher that sleeps, for `a_commit_wakes_those_it_concerns`.
+struct Sleeper {
+    watch: Watch,
+    collection: Collection,
+    name: Option<&'static str>,
+    /// Whether it is woken for its name alone, rather than for its whole collection.
+    is_exact: bool,
+    bell: Arc<Bell>,
+}
+
+const GROUPS: [&str; 2] = ["", "g.x"];
+const RESOURCES: [&str; 2] = ["r", "rs"];
+const SPACES: [&str; 3] = ["", "a", "ab"];
+const NAMES: [&str; 3] = ["x", "xy", "y"];
+
+impl Sleeper {
+    fn new(store: &Store, random: &mut Random) -> Self {
+        let (group, resource) = (GROUPS[random.below(2)], RESOURCES[random.below(2)]);
+        let space = SPACES[random.below(3)];
+        let (collection, is_space) = match random.below(5) {
+            0 => (Collection::all(), false),
+            1 => (Collection::of(group, resource).unwrap(), false),
+            _ => (Collection::within(group, resource, space).unwrap(), true),
+        };
+        let name = random.one_in(2).then(|| NAMES[random.below(3)]);
+        let named = |name: &str| FieldTest {
+            field: ObjectField::Name,
+            equals: true,
+            value: name.to_owned(),
+        };
+        let filter = Filter {
+            fields: name.map(named).into_iter().collect(),
+            ..Filter::default()
+        };
+        let head = store.snapshot().unwrap().version();
+        let mut watch = store.watch(collection.clone(), filter, head).unwrap();
+        let bell = Bell::new();
+        let waker = Waker::from(Arc::clone(&bell));
+        assert!(
+            watch
+                .poll_ready(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        Sleeper {
+            watch,
+            collection,
+            name,
+            is_exact: is_space && name.is_some(),
+            bell,
+        }
+    }
+
+    /// Whether it woke for these keys as it should, and then sees them.
+    fn check(&mut self, keys: &[Key]) {
+        let near = |key: &&Key| self.collection.contains(key);
+        let own = |key: &&Key| near(key) && self.name.is_none_or(|name| key.name() == name);
+        let events = keys.iter().filter(own).count();
+        let woken = if self.is_exact {
+            events > 0
+        } else {
+            keys.iter().any(|key| near(&key))
+        };
+        let rung = self.bell.rung.load(Ordering::SeqCst);
+        assert_eq!(rung, woken, "{:?} {:?} for {keys:?}", self.watch, self.name);
+        let seen = std::iter::from_fn(|| self.watch.try_next().unwrap()).count();
+        assert_eq!(seen, events);
+    }
+}
+
+/// Whoever a commit concerns is woken, and nobody else, whatever they watch.
+#[test]
+fn a_commit_wakes_those_it_concerns() {
+    let store = open(64);
+    let mut random = Random::new(11);
+    for _ in 0..60 {
+        let mut sleepers: Vec<_> = (0..40).map(|_| Sleeper::new(&store, &mut random)).collect();
+        let count = 1 + random.below(3);
+        let keys: Vec<Key> = (0..count)
+            .map(|_| {
+                let (group, resource) = (GROUPS[random.below(2)], RESOURCES[random.below(2)]);
+                let (space, name) = (SPACES[random.below(3)], NAMES[random.below(3)]);
+                Key::new(group, resource, space, name).unwrap()
+            })
+            .collect();
+        let state = store.snapshot().unwrap();
+        let mut live: Vec<Key> = Vec::new();
+        let writes = keys.iter().map(|key| {
+            if state.get(key).unwrap().is_some() || live.contains(key) {
+                return Write::update(key.clone(), b"{}".to_vec());
+            }
+            live.push(key.clone());
+            Write::create(key.clone(), b"{}".to_vec())
+        });
+        store.write_batch(writes.collect()).unwrap();
+        sleepers.iter_mut().for_each(|sleeper| sleeper.check(&keys));
     }
 }
