@@ -20,7 +20,8 @@ use std::time::Instant;
 use super::commit::Commit;
 use super::lens::Lens;
 use super::ring::{Chunk, Ring, RingLimits};
-use super::topic::{News, Runs, Topic, Topics};
+use super::topic::{Topic, Topics};
+use super::track::{News, Runs};
 use crate::model::{Filter, Version};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 

@@ -26,6 +26,7 @@ mod past;
 mod ring;
 mod sight;
 mod topic;
+mod track;
 mod watch;
 
 pub(crate) use commit::{Change, Commit};

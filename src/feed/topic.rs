@@ -5,56 +5,28 @@
 //! topics it can belong to, however many others there are:
 //!
 //! ```text
-//! topics                 touches                 sleepers       the change 9 of g/r/a/x touches
-//! ""                     .. 7 8 9                 follower       this
-//! "g r "                 .. 8 9                   -              this
-//! "g r a "               5 9          since 3     40, 41         this, and wakes 40 and 41
-//! "g r b "               7 8          since 6     42             not this: 42 sleeps on
-//! "g r a x"              9            since 3     43             this, and wakes 43
+//! topics     track         sleepers     the change 9 of g/r/a/x touches
+//! ""         1-9           follower     this
+//! "g r "     1-5 8-9       -            this
+//! "g r a "   since 3: 5 9  40, 41       this, and wakes 40 and 41
+//! "g r b "   since 6: 7-8  42           not this: 42 sleeps on
+//! "g r a x"  since 3: 9    43           this, and wakes 43
 //! ```
 //!
-//! The newest touches are kept by version alone. A watcher of `g r b ` that stands at 8 knows
-//! from them that nothing happened to it up to the head, and one that stands at 6 that it has to
-//! look at 7 and 8 and nothing else. One that stands before `since` knows nothing: it reads the
-//! log. So a topic can only say "nothing" of a span in which it was there all the time.
+//! What happened to a topic is its [`Track`]: a watcher of `g r b ` that stands at 8 knows from it
+//! that nothing happened up to the head, one that stands at 6 that it has to look at 7 and 8.
 //!
 //! Wakers are cloned, rung and dropped outside the locks: they are foreign code.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 
 use super::commit::Change;
 use super::lens::Lens;
+use super::track::{News, Runs, Track};
 use crate::model::{Filter, Key, Version};
 use crate::sync::RwLock;
-
-/// How many runs of touches a topic remembers. A watcher with more of them before it reads the
-/// log, of which they then are a good part.
-const RUNS_MAX: usize = 256;
-/// How many runs a watcher is told at a time.
-pub(super) const NEWS_RUNS_MAX: usize = 16;
-
-/// Versions without a gap, both ends included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) first: Version,
-    pub(super) last: Version,
-}
-
-/// The runs that a watcher is told.
-pub(super) type Runs = [Run; NEWS_RUNS_MAX];
-
-/// What a topic knows of the span behind a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum News {
-    /// Nothing happened in it.
-    Nothing,
-    /// Changes in so many runs, which were written down, and whether these are all.
-    Changes { runs: usize, all: bool },
-    /// The topic does not reach back so far.
-    Unknown,
-}
 
 /// The watchers of the same keys.
 #[derive(Debug)]
@@ -65,48 +37,16 @@ pub(super) struct Topic {
 
 #[derive(Debug)]
 struct State {
-    /// The newest versions that changed one of the keys.
-    runs: VecDeque<Run>,
-    /// Every touch after this version is among them.
-    since: Version,
+    track: Track,
     sleepers: HashMap<u64, Waker>,
     /// Whether the commit that is being published has touched it before.
     is_touched: bool,
 }
 
-impl State {
-    fn has_news(&self, after: Version, head: Version) -> bool {
-        if after < self.since {
-            return after < head;
-        }
-        let next = self.runs.partition_point(|run| run.last <= after);
-        let next = self.runs.get(next);
-        // What is beyond the head is being published: it is not there yet.
-        next.is_some_and(|run| run.first.max(after.next()) <= head)
-    }
-
-    fn add(&mut self, version: Version) {
-        if let Some(run) = self.runs.back_mut()
-            && run.last.next() == version
-        {
-            run.last = version;
-            return;
-        }
-        if self.runs.len() == RUNS_MAX
-            && let Some(oldest) = self.runs.pop_front()
-        {
-            self.since = oldest.last;
-        }
-        let (first, last) = (version, version);
-        self.runs.push_back(Run { first, last });
-    }
-}
-
 impl Topic {
     fn new(text: &str, since: Version) -> Self {
         let state = State {
-            runs: VecDeque::new(),
-            since,
+            track: Track::new(since),
             sleepers: HashMap::new(),
             is_touched: false,
         };
@@ -119,34 +59,13 @@ impl Topic {
     /// Writes a change down; `true` for the first of a commit.
     fn touch(&self, version: Version) -> bool {
         let mut state = self.state.write();
-        state.add(version);
+        state.track.add(version);
         !std::mem::replace(&mut state.is_touched, true)
     }
 
     /// What happened after this version, up to the head; the runs go to `out`.
     pub(super) fn news(&self, after: Version, head: Version, out: &mut Runs) -> News {
-        let state = self.state.read();
-        if after < state.since {
-            return News::Unknown;
-        }
-        let start = state.runs.partition_point(|run| run.last <= after);
-        let mut runs = 0;
-        for run in state.runs.range(start..) {
-            let (first, last) = (run.first.max(after.next()), run.last.min(head));
-            if first > last {
-                break;
-            }
-            let Some(place) = out.get_mut(runs) else {
-                return News::Changes { runs, all: false };
-            };
-            *place = Run { first, last };
-            runs += 1;
-        }
-        if runs == 0 {
-            News::Nothing
-        } else {
-            News::Changes { runs, all: true }
-        }
+        self.state.read().track.news(after, head, out)
     }
 
     /// Leaves a waker under an id, unless there are news already: then `false`. `head` is asked
@@ -161,7 +80,7 @@ impl Topic {
     ) -> bool {
         let waker = waker.clone();
         let mut state = self.state.write();
-        let may_sleep = head().is_some_and(|head| !state.has_news(after, head));
+        let may_sleep = head().is_some_and(|head| !state.track.has_news(after, head));
         let old = if may_sleep {
             state.sleepers.insert(id, waker)
         } else {

@@ -1,4 +1,4 @@
-//! A watcher: a version, a filter, a seat in a topic, and the way from the log on disk to the ring.
+//! A watcher: a version, a seat in a topic, and what the topic tells it to do.
 //!
 //! ```text
 //! the topic tells     and the ring        then
@@ -12,25 +12,20 @@
 //! A watcher at rest is a few hundred bytes: it holds no part of the ring, no transaction, and
 //! events only while they were read from disk and not yet fetched.
 
+mod walk;
+
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::commit::Change;
 use super::hub::{Hub, Look, Seat};
-use super::lens::{Lens, Verdicts};
-use super::past::{self, Piece};
-use super::ring::Chunk;
-use super::sight::{Sight, Verdict};
-use super::topic::{Run, Runs};
+use super::sight::Sight;
+use super::track::Runs;
 use crate::Error;
 use crate::disk::Disk;
-use crate::model::{Collection, Event, EventKind, Filter, Revision, Version};
-
-/// How many changes of the ring one visit looks at.
-const VISIT_CHANGES_MAX: usize = 1_024;
+use crate::model::{Collection, Event, Filter, Version};
 
 /// How far one [`Watch::step`] came.
 #[derive(Debug)]
@@ -200,156 +195,6 @@ impl Watch {
         Ok(true)
     }
 
-    /// Visits the changes in these runs, which are all that can matter up to the last of them;
-    /// whether it came to the end.
-    fn visit_runs(
-        &mut self,
-        runs: &[Run],
-        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
-    ) -> Result<bool, Error> {
-        let mut left = VISIT_CHANGES_MAX;
-        let mut held: Option<Held> = None;
-        for run in runs {
-            let mut next = run.first;
-            while next <= run.last {
-                if !held.as_ref().is_some_and(|held| held.has(next)) {
-                    held = Held::new(self.seat.hub().find(next), self.seat.lens());
-                }
-                let Some(Held {
-                    chunk, verdicts, ..
-                }) = &mut held
-                else {
-                    // What was visited so far stands; the rest is read at the next call.
-                    if left == VISIT_CHANGES_MAX {
-                        self.read_at(runs)?;
-                        self.hand_out(visitor);
-                    }
-                    return Ok(false);
-                };
-                while next <= run.last
-                    && let Some(change) = chunk.get(next)
-                {
-                    let lens = self.seat.lens();
-                    let kind = match verdicts {
-                        Some(verdicts) => {
-                            let slot = chunk.slot(next).unwrap_or_default();
-                            verdicts.judge(lens, slot, change)
-                        }
-                        None => lens.judge(change),
-                    };
-                    if self.show(kind, change, visitor)?.is_break() || left == 0 {
-                        return Ok(false);
-                    }
-                    left -= 1;
-                    next = next.next();
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// Reads the first changes of these runs from disk.
-    fn read_at(&mut self, runs: &[Run]) -> Result<(), Error> {
-        let versions = runs.iter().flat_map(|run| run.first.get()..=run.last.get());
-        let view = self.disk.view()?;
-        let piece = past::read_at(&*view, self.version, versions.map(Version::new))?;
-        drop(view);
-        self.keep(&piece)
-    }
-
-    /// Visits what the ring has next, or else the log on disk.
-    fn visit_log(
-        &mut self,
-        head: Version,
-        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
-    ) -> Result<(), Error> {
-        let Some(chunk) = self.seat.hub().find(self.version.next()) else {
-            let view = self.disk.view()?;
-            let piece = past::read_log(&*view, &self.collection, self.version, head)?;
-            drop(view);
-            self.keep(&piece)?;
-            self.hand_out(visitor);
-            return Ok(());
-        };
-        while self.version < head
-            && let Some(change) = chunk.get(self.version.next())
-        {
-            if !self.collection.contains(change.revision.key()) {
-                self.version = change.revision.version();
-                continue;
-            }
-            let kind = self.seat.lens().judge(change);
-            if self.show(kind, change, visitor)?.is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows one change if it matches, and moves behind it.
-    fn show(
-        &mut self,
-        kind: Option<EventKind>,
-        change: &Change,
-        visitor: &mut impl FnMut(Sight<'_>) -> Verdict,
-    ) -> Result<Verdict, Error> {
-        let header = change.revision.header();
-        let verdict = match kind {
-            None => Verdict::Continue(()),
-            Some(kind) if left(kind, change) => {
-                let last = self.last_shown(change)?;
-                visitor(Sight::new(kind, header, &last))
-            }
-            Some(kind) => visitor(Sight::new(kind, header, &change.revision)),
-        };
-        self.version = header.version;
-        Ok(verdict)
-    }
-
-    /// The last revision that matched, for an object that lives on out of sight.
-    fn last_shown(&self, change: &Change) -> Result<Revision, Error> {
-        let previous = change.revision.header().previous.unwrap_or_default();
-        let chunk = self.seat.hub().find(previous);
-        if let Some(found) = chunk.as_ref().and_then(|chunk| chunk.get(previous)) {
-            return Ok(found.revision.clone());
-        }
-        let last = self.disk.view()?.revision(previous)?;
-        last.ok_or_else(|| Error::corrupt(format!("revision {previous} is missing")))
-    }
-
-    /// Keeps the events of a piece of the log to hand them out.
-    fn keep(&mut self, piece: &Piece) -> Result<(), Error> {
-        let mut events = VecDeque::new();
-        for change in &piece.changes {
-            let Some(kind) = self.seat.lens().judge(change) else {
-                continue;
-            };
-            let object = if left(kind, change) {
-                self.last_shown(change)?
-            } else {
-                change.revision.clone()
-            };
-            let sight = Sight::new(kind, change.revision.header(), &object);
-            events.push_back(sight.to_event());
-        }
-        let read = piece.last;
-        self.pending = Some(Box::new(Pending { events, read }));
-        Ok(())
-    }
-
-    /// Hands out what is pending.
-    fn hand_out(&mut self, visitor: &mut impl FnMut(Sight<'_>) -> Verdict) {
-        let Some(pending) = &mut self.pending else {
-            return;
-        };
-        while let Some(event) = pending.events.pop_front() {
-            self.version = event.version;
-            if visitor(Sight::of(&event)).is_break() {
-                return;
-            }
-        }
-    }
-
     /// The next event, waiting for it at most this long; `None` when the time is over.
     ///
     /// # Errors
@@ -381,52 +226,11 @@ impl Watch {
     }
 }
 
-/// A chunk that is being read, and what is known of it if others look through the same lens.
-struct Held {
-    chunk: Arc<Chunk>,
-    lens: u64,
-    verdicts: Option<Verdicts>,
-    /// What was known of it at the beginning.
-    known: Verdicts,
-}
-
-impl Held {
-    fn new(chunk: Option<Arc<Chunk>>, lens: &Arc<Lens>) -> Option<Self> {
-        let chunk = chunk?;
-        let verdicts = lens.is_shared().then(|| chunk.memo.get(lens.id));
-        Some(Held {
-            chunk,
-            lens: lens.id,
-            verdicts,
-            known: verdicts.unwrap_or_default(),
-        })
-    }
-
-    fn has(&self, version: Version) -> bool {
-        self.chunk.get(version).is_some()
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if let Some(verdicts) = self.verdicts
-            && verdicts != self.known
-        {
-            self.chunk.memo.put(self.lens, &verdicts);
-        }
-    }
-}
-
 /// The encoded key, if no other can match.
 fn only_key(collection: &Collection, filter: &Filter) -> Option<String> {
     let name = filter.name().filter(|name| !name.is_empty())?;
     let is_namespace = collection.prefix().matches('\0').count() == 3;
     is_namespace.then(|| format!("{}{name}", collection.prefix()))
-}
-
-/// Whether the object lives on, but no longer matches.
-fn left(kind: EventKind, change: &Change) -> bool {
-    kind == EventKind::Deleted && change.revision.header().is_live()
 }
 
 impl Iterator for Watch {
