@@ -16,9 +16,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use annals::{
-    Collection, Filter, Key, Media, Options, Revision, Store, Version, Volume, Watch, Write,
-};
+use annals::{Collection, Filter, Key, Media, Options, Revision, Store, Volume, Watch, Write};
 use annals_bench::{KIND, body, name, print_ratio};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam::channel;
@@ -377,10 +375,11 @@ fn wake(criterion: &mut Criterion) {
 /// Sleeping watchers of other namespaces than the one that is written.
 fn sleepers(store: &Store) -> Vec<Watch> {
     let waker = Waker::noop();
+    let start = store.snapshot().expect("a state").version();
     let sleeper = |number: usize| {
         let namespace = format!("other-{}", number % NAMESPACES);
         let collection = Collection::within(KIND.0, KIND.1, &namespace).expect("a collection");
-        let watch = store.watch(collection, Filter::default(), Version::ZERO);
+        let watch = store.watch(collection, Filter::default(), start);
         let mut watch = watch.expect("a watch");
         assert!(
             watch
@@ -392,35 +391,46 @@ fn sleepers(store: &Store) -> Vec<Watch> {
     (0..SLEEPERS).map(sleeper).collect()
 }
 
-/// The two are written in turns: the median of the pairs says more than two runs one after the
+/// Writes this wave, in batches of this size.
+fn write(store: &Store, wave: u64, size: u64) -> Duration {
+    let mut writes = batch(wave);
+    let begun = Instant::now();
+    while !writes.is_empty() {
+        let rest = writes.split_off(size as usize);
+        store.write_batch(writes).expect("a write");
+        writes = rest;
+    }
+    begun.elapsed()
+}
+
+/// One store, written in turns while the sleepers are its own and while they are another store's,
+/// so that the heap is the same. The median of many pairs says more than two runs one after the
 /// other, because the machine is never as quiet as five per cent.
 fn publish(_: &mut Criterion) {
-    const PAIRS: u64 = 400;
+    const PAIRS: u64 = 300;
+    const WAVES: u64 = 5;
     for size in [1, WAVE] {
-        let (alone, watched) = (open(), open());
-        let sleepers = sleepers(&watched);
-        let time = |store: &Store, round: u64| {
-            let numbers = round * 64..round * 64 + 64;
-            let mut writes: Vec<Write> = numbers
-                .map(|number| Write::create(key(number), body(number)))
+        let (store, other) = (open(), open());
+        let mut wave = 0;
+        let mut time = |watched: bool| {
+            let held = sleepers(if watched { &store } else { &other });
+            // The first is not counted: making the sleepers has emptied the caches.
+            let times: Vec<Duration> = (wave..wave + WAVES)
+                .map(|wave| write(&store, wave, size))
                 .collect();
-            let begun = Instant::now();
-            while !writes.is_empty() {
-                let rest = writes.split_off(size as usize);
-                store.write_batch(writes).expect("a write");
-                writes = rest;
-            }
-            begun.elapsed().as_nanos() as f64
+            wave += WAVES;
+            drop(held);
+            times[1..].iter().sum::<Duration>().as_secs_f64()
         };
         let mut ratios: Vec<f64> = (0..PAIRS)
-            .map(|round| {
+            .map(|pair| {
                 // Neither is always the first.
-                if round % 2 == 0 {
-                    let before = time(&alone, round);
-                    time(&watched, round) / before
+                let first = time(pair % 2 == 0);
+                let second = time(pair % 2 == 1);
+                if pair % 2 == 0 {
+                    first / second
                 } else {
-                    let after = time(&watched, round);
-                    after / time(&alone, round)
+                    second / first
                 }
             })
             .collect();
@@ -430,7 +440,6 @@ fn publish(_: &mut Criterion) {
             "RATIO publish by {size}: with {SLEEPERS} sleeping watchers of others a write takes \
              {median:.3}x the time"
         );
-        drop(sleepers);
     }
 }
 
