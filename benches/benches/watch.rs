@@ -407,7 +407,7 @@ fn write(store: &Store, wave: u64, size: u64) -> Duration {
 /// so that the heap is the same. The median of many pairs says more than two runs one after the
 /// other, because the machine is never as quiet as five per cent.
 fn publish(_: &mut Criterion) {
-    const PAIRS: u64 = 300;
+    const PAIRS: u64 = 100;
     const WAVES: u64 = 5;
     for size in [1, WAVE] {
         let (store, other) = (open(), open());
