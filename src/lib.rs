@@ -60,7 +60,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
 pub use disk::{FileMedia, Media, Volume, body, probe_record};
 pub use error::{Error, ErrorKind};
-pub use feed::{Step, Watch};
+pub use feed::{Sight, Step, Watch};
 pub use model::{
     Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Key, Kind,
     LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,

@@ -1,238 +1,222 @@
-//! The shared ring of the newest commits, and the bell that wakes who waits for more.
+//! Where commits become known: the ring, the topics, and the version up to which both hold.
 //!
 //! ```text
-//! commits   [ 7 8 9 ] [ 10 ] [ 11 12 ]        a watcher at 8 starts inside the first,
-//!             first=7           head=12       one at 5 must read the log on disk
+//! publish    touch the topics  ->  fill the ring  ->  move the head  ->  wake the touched topics
+//! look       read the head     ->  ask the topic  ->  read the ring up to that head
 //! ```
 //!
-//! Publishing takes one write lock and wakes all waiters once per commit. Reading takes one read
-//! lock per commit, not per revision.
+//! A reader reads the head first, so whatever the topic and the ring lack at or below it, they
+//! have forgotten, not yet to learn. A sleeper is put down under its topic's lock after one more
+//! look at the head, and publishing takes the sleepers of a topic after the head has moved: either
+//! the sleeper sees the head or the publisher sees the sleeper.
+//!
+//! One lock orders publishing and joining. Readers never take it.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::task::Waker;
+use std::sync::atomic::Ordering;
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use crate::model::{Header, Revision, Version};
-use crate::sync::{Condvar, Mutex, RwLock};
+use super::commit::Commit;
+use super::lens::Lens;
+use super::ring::{Chunk, Ring, RingLimits};
+use super::topic::{Topic, Topics};
+use super::track::{News, Runs};
+use crate::model::{Filter, Version};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 
-/// A revision and what the key was before it.
-#[derive(Debug)]
-pub(crate) struct Change {
-    pub(crate) revision: Revision,
-    /// The header of the revision before, if the key was live.
-    pub(crate) before: Option<Arc<Header>>,
-}
-
-/// The changes of one durable commit, in version order without a gap; never empty.
-#[derive(Debug)]
-pub(crate) struct Commit {
-    changes: Vec<Change>,
-    bytes: usize,
-}
-
-impl Commit {
-    /// `None` when there are no changes.
-    pub(crate) fn new(changes: Vec<Change>) -> Option<Self> {
-        let bytes = changes
-            .iter()
-            .map(|change| change.revision.body().len() + 512)
-            .sum();
-        (!changes.is_empty()).then_some(Commit { changes, bytes })
-    }
-
-    fn first(&self) -> Version {
-        self.changes
-            .first()
-            .map_or(Version::ZERO, |change| change.revision.version())
-    }
-
-    fn last(&self) -> Version {
-        self.changes
-            .last()
-            .map_or(Version::ZERO, |change| change.revision.version())
-    }
-
-    /// The changes after this version.
-    pub(crate) fn after(&self, version: Version) -> &[Change] {
-        let skip = self
-            .changes
-            .partition_point(|change| change.revision.version() <= version);
-        &self.changes[skip..]
-    }
-}
-
-/// How much the ring keeps.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RingLimits {
-    /// Revisions.
-    pub(crate) revisions: usize,
-    /// Bytes of bodies, with an allowance for each header.
-    pub(crate) bytes: usize,
-}
-
-#[derive(Debug)]
-struct Ring {
-    commits: VecDeque<Arc<Commit>>,
-    revisions: usize,
-    bytes: usize,
-    head: Version,
-    closed: bool,
-}
-
-/// Where the revision after a version is to be found.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// In this commit.
-    Commit(Arc<Commit>),
-    /// No longer in the ring: on disk.
-    OnDisk,
-    /// Nowhere yet.
-    Nothing,
-    /// Nowhere, and none will come: the store is closed.
-    Closed,
-}
+/// Plants a wake-up before the head has moved, which misses a sleeper that comes between: the
+/// models must find it.
+const CANARY: bool = cfg!(all(feature = "canary", feature = "shuttle"));
 
 /// One per store.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    ring: RwLock<Ring>,
-    limits: RingLimits,
-    bell: Bell,
-}
-
-/// Blocking waiters sleep on the condition variable, polling ones leave a waker under their id.
-#[derive(Debug, Default)]
-struct Bell {
-    state: Mutex<Wakers>,
-    rung: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Wakers {
-    waiting: HashMap<u64, Waker>,
-    next_id: u64,
+    ring: Ring,
+    topics: Mutex<Topics>,
+    /// The newest version published.
+    head: AtomicU64,
+    closed: AtomicBool,
 }
 
 impl Hub {
     /// A hub for a log that ends at `head`.
     pub(crate) fn new(head: Version, limits: RingLimits) -> Self {
-        let commits = VecDeque::new();
-        let ring = Ring {
-            commits,
-            revisions: 0,
-            bytes: 0,
-            head,
-            closed: false,
-        };
         Hub {
-            ring: RwLock::new(ring),
-            limits,
-            bell: Bell::default(),
+            ring: Ring::new(limits),
+            topics: Mutex::default(),
+            head: AtomicU64::new(head.get()),
+            closed: AtomicBool::new(false),
         }
     }
 
     /// The newest version published.
     pub(crate) fn head(&self) -> Version {
-        self.ring.read().head
+        Version::new(self.head.load(Ordering::Acquire))
     }
 
     /// Makes a commit known. It continues the log without a gap.
     pub(crate) fn publish(&self, commit: Commit) {
-        let mut ring = self.ring.write();
+        let first = commit.changes().first();
         assert_eq!(
-            commit.first(),
-            ring.head.next(),
+            first.map(|change| change.revision.version()),
+            Some(self.head().next()),
             "commits are published in order"
         );
-        ring.head = commit.last();
-        ring.revisions += commit.changes.len();
-        ring.bytes += commit.bytes;
-        ring.commits.push_back(Arc::new(commit));
-        // The newest commit stays even if it alone is over the limit.
-        while ring.commits.len() > 1
-            && (ring.revisions > self.limits.revisions || ring.bytes > self.limits.bytes)
-        {
-            if let Some(oldest) = ring.commits.pop_front() {
-                ring.revisions -= oldest.changes.len();
-                ring.bytes -= oldest.bytes;
-            }
+        let last = commit.last();
+        let topics = self.topics.lock();
+        let touched = topics.touch(commit.changes());
+        self.ring.append(commit.into_changes());
+        if CANARY {
+            touched.iter().for_each(|topic| topic.ring());
         }
-        drop(ring);
-        self.ring_bell();
+        self.head.store(last.get(), Ordering::Release);
+        drop(topics);
+        if !CANARY {
+            touched.iter().for_each(|topic| topic.ring());
+        }
     }
 
     /// Tells all watchers that nothing more will come.
     pub(crate) fn close(&self) {
-        self.ring.write().closed = true;
-        self.ring_bell();
+        let topics = self.topics.lock();
+        self.closed.store(true, Ordering::Release);
+        let all = topics.all();
+        drop(topics);
+        all.iter().for_each(|topic| topic.ring());
     }
 
-    fn ring_bell(&self) {
-        let woken = std::mem::take(&mut self.bell.state.lock().waiting);
-        self.bell.rung.notify_all();
-        woken.into_values().for_each(Waker::wake);
+    /// The chunk of the ring with the change at this version, if the ring still has it.
+    pub(super) fn find(&self, version: Version) -> Option<Arc<Chunk>> {
+        self.ring.find(version)
     }
 
-    /// Where the revision after this version is.
-    pub(crate) fn find(&self, after: Version) -> Found {
-        let ring = self.ring.read();
-        if after >= ring.head {
-            return if ring.closed {
-                Found::Closed
-            } else {
-                Found::Nothing
-            };
+    /// A seat for a watcher of the keys that begin with this text.
+    pub(super) fn join(self: &Arc<Self>, text: &str, filter: Filter) -> Seat {
+        let mut topics = self.topics.lock();
+        let (topic, id) = topics.join(text, self.head());
+        let lens = topics.lens(filter);
+        drop(topics);
+        let hub = Arc::clone(self);
+        Seat {
+            hub,
+            topic,
+            lens,
+            id,
         }
-        let next = after.next();
-        let index = ring.commits.partition_point(|commit| commit.last() < next);
-        match ring.commits.get(index) {
-            Some(commit) if commit.first() <= next => Found::Commit(Arc::clone(commit)),
-            _ => Found::OnDisk,
+    }
+
+    /// Blocks until something was published after this version, or until the deadline: then
+    /// `false`.
+    pub(crate) fn wait(self: &Arc<Self>, after: Version, deadline: Option<Instant>) -> bool {
+        self.join("", Filter::default()).wait(after, deadline)
+    }
+}
+
+/// What a watcher finds when it looks up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Changes in so many runs, which were written down; `Some` with the head if these are all.
+    Changes(usize, Option<Version>),
+    /// Nothing of its own up to this version.
+    Nothing(Version),
+    /// Nothing, and nothing will come: the store is closed.
+    Closed(Version),
+    /// Whatever there is up to this version; only the log can tell.
+    Log(Version),
+}
+
+/// The place of one watcher in its topic.
+#[derive(Debug)]
+pub(super) struct Seat {
+    hub: Arc<Hub>,
+    topic: Arc<Topic>,
+    lens: Arc<Lens>,
+    id: u64,
+}
+
+impl Seat {
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(super) fn lens(&self) -> &Arc<Lens> {
+        &self.lens
+    }
+
+    /// What there is behind this version.
+    pub(super) fn look(&self, after: Version, out: &mut Runs) -> Look {
+        // The last commit was published before the hub was closed.
+        let closed = self.hub.closed.load(Ordering::Acquire);
+        let head = self.hub.head();
+        match self.topic.news(after, head, out) {
+            News::Changes { runs, all } => Look::Changes(runs, all.then_some(head)),
+            News::Unknown if after < head => Look::Log(head),
+            News::Unknown | News::Nothing if closed => Look::Closed(after.max(head)),
+            News::Nothing => Look::Nothing(after.max(head)),
+            News::Unknown => Look::Nothing(after),
         }
     }
 
-    fn is_news(&self, after: Version) -> bool {
-        let ring = self.ring.read();
-        ring.head > after || ring.closed
-    }
-
-    /// An id under which to leave a waker.
-    pub(crate) fn join(&self) -> u64 {
-        let mut state = self.bell.state.lock();
-        state.next_id += 1;
-        state.next_id
-    }
-
-    /// Forgets the waker under this id.
-    pub(crate) fn leave(&self, id: u64) {
-        self.bell.state.lock().waiting.remove(&id);
-    }
-
-    /// Leaves a waker, unless there is news already: then `true`.
-    pub(crate) fn wake_me(&self, id: u64, after: Version, waker: &Waker) -> bool {
-        let mut state = self.bell.state.lock();
-        // Looked at under the lock: a commit published after this finds the waker.
-        if self.is_news(after) {
-            return true;
-        }
-        state.waiting.insert(id, waker.clone());
-        false
+    /// Leaves a waker, unless there is news already: then `false`.
+    pub(super) fn sleep(&self, after: Version, waker: &Waker) -> bool {
+        let head = || (!self.hub.closed.load(Ordering::Acquire)).then(|| self.hub.head());
+        self.topic.sleep(self.id, after, waker, head)
     }
 
     /// Blocks until there is news, or until the deadline: then `false`.
-    pub(crate) fn wait(&self, after: Version, deadline: Option<Instant>) -> bool {
-        let mut state = self.bell.state.lock();
-        while !self.is_news(after) {
+    pub(super) fn wait(&self, after: Version, deadline: Option<Instant>) -> bool {
+        let bell = Arc::new(Bell::default());
+        let waker = Waker::from(Arc::clone(&bell));
+        while self.sleep(after, &waker) {
+            if !bell.wait(deadline) {
+                // A commit may have come between the deadline and this look.
+                let news = !self.sleep(after, &waker);
+                self.topic.rise(self.id);
+                return news;
+            }
+        }
+        true
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.topic.rise(self.id);
+        let mut topics = self.hub.topics.lock();
+        topics.leave(&self.topic);
+        topics.put_down(&self.lens);
+    }
+}
+
+/// Wakes a thread.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    moved: Condvar,
+}
+
+impl Bell {
+    /// Blocks until it rings, or until the deadline: then `false`.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut rung = self.rung.lock();
+        while !*rung {
             match deadline {
-                None => self.bell.rung.wait(&mut state),
+                None => self.moved.wait(&mut rung),
                 Some(deadline) => {
-                    if self.bell.rung.wait_until(&mut state, deadline).timed_out() {
-                        return self.is_news(after);
+                    if self.moved.wait_until(&mut rung, deadline).timed_out() {
+                        break;
                     }
                 }
             }
         }
-        true
+        std::mem::take(&mut rung)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock() = true;
+        self.moved.notify_all();
     }
 }

@@ -1,4 +1,18 @@
-//! A watcher: a version, a filter, and the way from the log on disk to the ring.
+//! A watcher: a version, a seat in a topic, and what the topic tells it to do.
+//!
+//! ```text
+//! the topic tells     and the ring        then
+//! nothing                                 the version moves to the head, whatever lies between
+//! changes 7 and 9     has them            both are looked at there, 8 is not
+//! changes 7 and 9     has forgotten 7     both are read from disk, 8 is not
+//! it does not know    has the next one    the ring is looked through
+//! it does not know    has forgotten it    the log is read in sequence
+//! ```
+//!
+//! A watcher at rest is a few hundred bytes: it holds no part of the ring, no transaction, and
+//! events only while they were read from disk and not yet fetched.
+
+mod walk;
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -6,15 +20,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::hub::{Change, Commit, Found, Hub};
+use super::hub::{Hub, Look, Seat};
+use super::past::Archive;
+use super::sight::Sight;
+use super::track::Runs;
 use crate::Error;
-use crate::disk::Disk;
-use crate::model::{Collection, Event, EventKind, Filter, Header, Version};
-
-/// How many revisions one step reads from disk.
-const DISK_STEP: usize = 256;
-/// How many bytes of bodies one step keeps, the last one not counted.
-const DISK_STEP_BYTES: usize = 1024 * 1024;
+use crate::model::{Collection, Event, Filter, Version};
 
 /// How far one [`Watch::step`] came.
 #[derive(Debug)]
@@ -30,59 +41,85 @@ pub enum Step {
 /// A stream of the changes of a collection, from a version on, in version order.
 ///
 /// Read it as a blocking iterator, with [`next_timeout`](Watch::next_timeout), or from an
-/// executor with [`poll_ready`](Watch::poll_ready) and [`try_next`](Watch::try_next). It keeps no
-/// database transaction open and holds nobody up; one that is read slowly reads from disk what
-/// the ring has forgotten.
+/// executor with [`poll_ready`](Watch::poll_ready) and [`try_next`](Watch::try_next); where there
+/// are many, [`visit`](Watch::visit) lends each event instead of cloning it. It keeps no database
+/// transaction open and holds nobody up; one that is read slowly reads from disk what the ring
+/// has forgotten. It is woken for changes of its own collection only.
 pub struct Watch {
-    hub: Arc<Hub>,
-    disk: Arc<Disk>,
+    seat: Seat,
+    disk: Arc<dyn Archive>,
     collection: Collection,
-    filter: Filter,
-    /// Everything up to here has been looked at.
+    /// Everything up to here has been handed out.
     version: Version,
-    /// The commit that is being read, if it came from the ring.
-    commit: Option<Arc<Commit>>,
-    /// Events read from disk and not yet handed out.
-    pending: VecDeque<Event>,
-    /// How far the disk was read; ahead of `version` while events are pending.
+    pending: Option<Box<Pending>>,
+}
+
+/// Events read from disk.
+struct Pending {
+    /// Those not yet handed out.
+    events: VecDeque<Event>,
+    /// Where the watch is when all are.
     read: Version,
-    id: u64,
 }
 
 impl Watch {
     pub(crate) fn new(
         hub: Arc<Hub>,
-        disk: Arc<Disk>,
+        disk: Arc<dyn Archive>,
         collection: Collection,
         filter: Filter,
         after: Version,
     ) -> Self {
-        let id = hub.join();
+        let seat = match only_key(&collection, &filter) {
+            Some(key) => hub.join(&key, filter),
+            None => hub.join(collection.prefix(), filter),
+        };
         Watch {
-            hub,
+            seat,
             disk,
             collection,
-            filter,
             version: after,
-            commit: None,
-            pending: VecDeque::new(),
-            read: after,
-            id,
+            pending: None,
         }
     }
 
     /// The version up to which every matching change has been handed out: what a bookmark says.
-    #[must_use]
-    pub fn version(&self) -> Version {
+    /// It moves on while others write and nothing of this watch happens, at no cost.
+    pub fn version(&mut self) -> Version {
+        if self.pending.is_none()
+            && let (Look::Nothing(head) | Look::Closed(head), _) = self.look()
+        {
+            self.version = head;
+        }
         self.version
     }
 
     /// Whether the next event has to be read from disk.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.commit.is_none()
-            && self.pending.is_empty()
-            && matches!(self.hub.find(self.version), Found::OnDisk)
+        let is_on_disk = |version| self.seat.hub().find(version).is_none();
+        !self.has_pending()
+            && match self.look() {
+                (Look::Changes(..), runs) => is_on_disk(runs[0].first),
+                (Look::Log(_), _) => is_on_disk(self.reached().next()),
+                (Look::Nothing(_) | Look::Closed(_), _) => false,
+            }
+    }
+
+    fn has_pending(&self) -> bool {
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| !pending.events.is_empty())
+    }
+
+    /// Where the watch goes on once nothing is pending.
+    fn reached(&self) -> Version {
+        let pending = self.pending.as_ref();
+        pending.map_or(self.version, |pending| pending.read)
+    }
+
+    fn look(&self) -> (Look, Runs) {
+        let mut runs = Runs::default();
+        (self.seat.look(self.reached(), &mut runs), runs)
     }
 
     /// The next event, without waiting; `None` when everything committed has been handed out.
@@ -101,131 +138,61 @@ impl Watch {
         }
     }
 
-    /// One bounded piece of the way to the next event: at most one commit, or one read from disk.
-    /// For callers that must not look through a long log of other objects in one go.
+    /// One bounded piece of the way to the next event: a few changes of the ring, or one read from
+    /// disk. For callers that must not look through a long log of other objects in one go.
     ///
     /// # Errors
     ///
     /// As [`Watch::try_next`].
     pub fn step(&mut self) -> Result<Step, Error> {
-        if let Some(event) = self.pending.pop_front() {
-            self.version = event.version;
-            return Ok(Step::Event(event));
-        }
-        self.version = self.version.max(self.read);
-        let commit = match self.commit.take() {
-            Some(commit) => commit,
-            None => match self.hub.find(self.version) {
-                Found::Commit(commit) => commit,
-                Found::OnDisk => {
-                    self.read_disk()?;
-                    return Ok(Step::Looked);
-                }
-                Found::Nothing => return Ok(Step::CaughtUp),
-                Found::Closed => return Err(Error::Closed),
-            },
-        };
-        match self.read_commit(&commit)? {
-            Some(event) => {
-                self.commit = Some(commit);
-                Ok(Step::Event(event))
-            }
-            None => Ok(Step::Looked),
-        }
-    }
-
-    /// The next matching change of this commit.
-    fn read_commit(&mut self, commit: &Commit) -> Result<Option<Event>, Error> {
-        for change in commit.after(self.version) {
-            let before = change.before.as_deref();
-            let event = self.judge(change, before)?;
-            self.version = change.revision.version();
-            if event.is_some() {
-                return Ok(event);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads one step of the log into `pending`. Only what was published is read: a batch that is
-    /// on disk and not yet in the ring would end in the middle.
-    fn read_disk(&mut self) -> Result<(), Error> {
-        let published = self.hub.head();
-        let view = self.disk.view()?;
-        let mut changes = Vec::new();
-        let (mut seen, mut bytes) = (0, 0);
-        let mut last = self.version;
-        view.log(self.version, &mut |revision| {
-            if revision.version() != last.next() {
-                let oldest = Version::new(revision.version().get() - 1);
-                return Err(Error::Gone {
-                    requested: last,
-                    oldest,
-                });
-            }
-            last = revision.version();
-            seen += 1;
-            if self.collection.contains(revision.key()) {
-                bytes += revision.body().len();
-                changes.push(revision);
-            }
-            let enough = last == published || seen == DISK_STEP || bytes >= DISK_STEP_BYTES;
-            Ok(if enough {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            })
+        let mut found = None;
+        let more = self.visit(|sight| {
+            found = Some(sight.to_event());
+            ControlFlow::Break(())
         })?;
-        if last == self.version {
-            return Err(Error::corrupt(format!(
-                "the log ends at {last}, before what was published"
-            )));
-        }
-        for revision in changes {
-            let before = match revision.header().previous {
-                Some(previous) => view.header(previous)?.filter(|header| header.is_live()),
-                None => None,
-            };
-            let change = Change {
-                revision,
-                before: None,
-            };
-            if let Some(event) = self.judge(&change, before.as_deref())? {
-                self.pending.push_back(event);
-            }
-        }
-        self.read = last;
-        Ok(())
+        Ok(match found {
+            Some(event) => Step::Event(event),
+            None if more => Step::Looked,
+            None => Step::CaughtUp,
+        })
     }
 
-    /// What a change looks like through the filter.
-    fn judge(&self, change: &Change, before: Option<&Header>) -> Result<Option<Event>, Error> {
-        let revision = &change.revision;
-        if !self.collection.contains(revision.key()) {
-            return Ok(None);
+    /// Lends the next events to a visitor, without waiting: one bounded piece of the log, or less
+    /// if the visitor breaks off, behind the event at which it does. `false` when everything
+    /// committed has been handed out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::try_next`].
+    pub fn visit(
+        &mut self,
+        mut visitor: impl FnMut(Sight<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, Error> {
+        if self.has_pending() {
+            self.hand_out(&mut visitor);
+            return Ok(true);
         }
-        let header = revision.header();
-        let matched = before.is_some_and(|before| self.filter.matches(before));
-        let matches = header.is_live() && self.filter.matches(header);
-        let (kind, object) = match (matched, matches) {
-            (false, false) => return Ok(None),
-            (false, true) => (EventKind::Added, revision.clone()),
-            (true, true) => (EventKind::Modified, revision.clone()),
-            (true, false) if !header.is_live() => (EventKind::Deleted, revision.clone()),
-            (true, false) => {
-                let previous = header.previous.unwrap_or_default();
-                let last = self.disk.view()?.revision(previous)?;
-                let missing = || Error::corrupt(format!("revision {previous} is missing"));
-                (EventKind::Deleted, last.ok_or_else(missing)?)
+        self.version = self.reached();
+        self.pending = None;
+        match self.look() {
+            (Look::Changes(count, head), runs) => {
+                let all = self.visit_runs(&runs[..count], &mut visitor)?;
+                if all && let Some(head) = head {
+                    self.version = head;
+                    return Ok(false);
+                }
             }
-        };
-        Ok(Some(Event {
-            kind,
-            version: header.version,
-            object,
-            previous: header.previous,
-            is_create: header.action == crate::model::Action::Created,
-        }))
+            (Look::Log(head), _) => self.visit_log(head, &mut visitor)?,
+            (Look::Nothing(version), _) => {
+                self.version = version;
+                return Ok(false);
+            }
+            (Look::Closed(version), _) => {
+                self.version = version;
+                return Err(Error::Closed);
+            }
+        }
+        Ok(true)
     }
 
     /// The next event, waiting for it at most this long; `None` when the time is over.
@@ -242,7 +209,7 @@ impl Watch {
             if let Some(event) = self.try_next()? {
                 return Ok(Some(event));
             }
-            if !self.hub.wait(self.version, deadline) {
+            if !self.seat.wait(self.version, deadline) {
                 return Ok(None);
             }
         }
@@ -251,12 +218,19 @@ impl Watch {
     /// Ready when [`try_next`](Watch::try_next) has something to look at; else the task is woken
     /// when it has.
     pub fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let has_more = self.commit.is_some() || !self.pending.is_empty();
-        if has_more || self.hub.wake_me(self.id, self.version, context.waker()) {
-            return Poll::Ready(());
+        if !self.has_pending() && self.seat.sleep(self.reached(), context.waker()) {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-        Poll::Pending
     }
+}
+
+/// The encoded key, if no other can match.
+fn only_key(collection: &Collection, filter: &Filter) -> Option<String> {
+    let name = filter.name().filter(|name| !name.is_empty())?;
+    let is_namespace = collection.prefix().matches('\0').count() == 3;
+    is_namespace.then(|| format!("{}{name}", collection.prefix()))
 }
 
 impl Iterator for Watch {
@@ -269,12 +243,6 @@ impl Iterator for Watch {
             Err(Error::Closed) => None,
             Err(error) => Some(Err(error)),
         }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.hub.leave(self.id);
     }
 }
 

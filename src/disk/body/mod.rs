@@ -255,7 +255,10 @@ pub fn probe(bytes: &[u8]) {
     }
     let alone = encode(older, None);
     let base = Version::new(7);
-    assert_eq!(Stored::parse(&alone).expect("what was encoded").base(), None);
+    assert_eq!(
+        Stored::parse(&alone).expect("what was encoded").base(),
+        None
+    );
     for body in [body, older, bytes] {
         let encoded = encode(body, Some((base, older)));
         let stored = Stored::parse(&encoded).expect("what was encoded is parsed");
