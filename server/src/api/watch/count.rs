@@ -1,0 +1,105 @@
+//! How many watches are open, for each client and in all.
+//!
+//! A watch takes a place before it begins and gives it back when it ends, however it ends.
+//! Invariant: the places of all clients together are the total, and a client without a watch is
+//! not in the map, so the count is as small as what it counts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::limits;
+use crate::wire::status::Status;
+
+/// The places of all watches.
+#[derive(Default)]
+pub(in crate::api) struct Count {
+    open: Arc<Mutex<Open>>,
+}
+
+#[derive(Default)]
+struct Open {
+    total: usize,
+    by_client: HashMap<String, usize>,
+}
+
+/// One open watch in the count.
+pub(super) struct Place {
+    open: Arc<Mutex<Open>>,
+    client: String,
+}
+
+impl Count {
+    pub(in crate::api) fn total(&self) -> u64 {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .total as u64
+    }
+
+    pub(super) fn enter(&self, client: &str) -> Result<Place, Status> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.total >= limits::WATCHES {
+            let message = format!(
+                "the server has its limit of {} watches open",
+                limits::WATCHES
+            );
+            return Err(Status::too_many_requests(message, 10));
+        }
+        let own = open.by_client.entry(client.to_owned()).or_default();
+        if *own >= limits::WATCHES_PER_CLIENT {
+            let most = limits::WATCHES_PER_CLIENT;
+            let message = format!("{client:?} has its limit of {most} watches open");
+            return Err(Status::too_many_requests(message, 10));
+        }
+        *own += 1;
+        open.total += 1;
+        Ok(Place {
+            open: Arc::clone(&self.open),
+            client: client.to_owned(),
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total -= 1;
+        if let Some(own) = open.by_client.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                open.by_client.remove(&self.client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Catches a count of watches that lets one too many in or forgets one that has ended.
+    use super::*;
+
+    #[test]
+    fn the_watches_of_all_clients_are_counted() {
+        let count = Count::default();
+        let clients = limits::WATCHES / limits::WATCHES_PER_CLIENT;
+        let mut places = Vec::new();
+        for client in 0..clients {
+            let client = format!("client {client}");
+            let enter = || count.enter(&client);
+            places.extend((0..limits::WATCHES_PER_CLIENT).map(|_| enter().unwrap()));
+            assert_eq!(enter().err().map(|status| status.code()), Some(429));
+        }
+        assert_eq!(count.total(), limits::WATCHES as u64);
+        for _ in 0..1_000 {
+            let status = count.enter("a new client").err().unwrap();
+            assert_eq!(status.code(), 429);
+            assert!(status.message.contains("watches open"), "{status}");
+        }
+        places.pop();
+        places.push(count.enter("a new client").unwrap());
+        assert!(count.enter("a new client").is_err());
+        drop(places);
+        assert_eq!(count.total(), 0);
+        assert!(count.open.lock().unwrap().by_client.is_empty());
+    }
+}
