@@ -14,7 +14,7 @@
 //!
 //! `remainingItemCount` is told when it costs next to nothing: without a selector, when no more
 //! than [`COUNTED_MAX`] objects follow the page. Otherwise it is left out, as the rules of
-//! Kubernetes allow.
+//! Kubernetes allow; so it is behind a page as large as the store gives them.
 
 use annals::{Error, ErrorKind, Key, List, Page, Revision, Snapshot, Version};
 use jiff::Timestamp;

@@ -108,6 +108,21 @@ fn what_follows_a_page_is_counted_when_it_is_in_sight() {
     assert!(listed.token.is_some());
 }
 
+/// The store ends a page early when its objects are large.
+#[test]
+fn a_page_that_is_shorter_than_its_limit_is_not_the_last() {
+    let scene = Scene::new();
+    for size in [1, 5, 9] {
+        let listed = part(Some(3), Some(10)).gather(scene.snapshot.version(), |after, _| {
+            Ok(scene.page(&Filter::default(), after, size))
+        });
+        let listed = listed.unwrap();
+        assert_eq!((listed.items.len(), listed.remaining), (size, None));
+        let read = part(None, None).binding.read(&listed.token.unwrap());
+        assert_eq!(read.unwrap(), (At::Version(listed.version), key(3 + size)));
+    }
+}
+
 #[test]
 fn a_list_without_a_limit_is_whole() {
     let scene = Scene::new();
