@@ -101,3 +101,20 @@ fn check_reached(snapshot: &Snapshot, wanted: Option<u64>) -> Result<(), Status>
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Catches a list that takes all memory because nobody named a limit.
+    use super::list::check_whole;
+    use crate::limits;
+
+    #[test]
+    fn a_list_in_one_piece_has_a_largest_size() {
+        assert!(check_whole(limits::LIST_BYTES).is_ok());
+        for bytes in [limits::LIST_BYTES + 1, usize::MAX] {
+            let status = check_whole(bytes).unwrap_err();
+            assert_eq!(status.code(), 413);
+            assert!(status.message.contains("limit and continue"), "{status}");
+        }
+    }
+}

@@ -257,11 +257,51 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[cfg(test)]
 mod tests {
-    //! Catches a watch that cannot begin and says so where its client does not listen.
+    //! Catches a count of watches that lets one too many in or forgets one that has ended, a watch
+    //! that outlives the longest time, and one that cannot begin and says so where its client does
+    //! not listen.
     use http_body_util::BodyExt;
     use serde_json::Value;
 
+    use super::plan::{LIFETIME_MAX, lifetime};
     use super::*;
+    use crate::limits;
+
+    #[test]
+    fn the_watches_of_all_clients_are_counted() {
+        let count = Count::default();
+        let clients = limits::WATCHES / limits::WATCHES_PER_CLIENT;
+        let mut places = Vec::new();
+        for client in 0..clients {
+            let client = format!("client {client}");
+            let enter = || count.enter(&client);
+            places.extend((0..limits::WATCHES_PER_CLIENT).map(|_| enter().unwrap()));
+            assert_eq!(enter().err().map(|status| status.code()), Some(429));
+        }
+        assert_eq!(count.total(), limits::WATCHES as u64);
+        for _ in 0..1_000 {
+            let status = count.enter("a new client").err().unwrap();
+            assert_eq!(status.code(), 429);
+            assert!(status.message.contains("watches open"), "{status}");
+        }
+        places.pop();
+        places.push(count.enter("a new client").unwrap());
+        assert!(count.enter("a new client").is_err());
+        drop(places);
+        assert_eq!(count.total(), 0);
+    }
+
+    #[test]
+    fn a_watch_ends_within_the_longest_time() {
+        let most = limits::WATCH_SECONDS as u64;
+        for (asked, expected) in [(1, 1), (most, most), (most + 1, most), (u64::MAX, most)] {
+            assert_eq!(lifetime(Some(asked)), Duration::from_secs(expected));
+        }
+        for _ in 0..1_000 {
+            let unasked = lifetime(None);
+            assert!(LIFETIME_MAX / 2 <= unasked && unasked <= LIFETIME_MAX);
+        }
+    }
 
     #[tokio::test]
     async fn a_version_that_is_gone_is_told_in_the_stream() {

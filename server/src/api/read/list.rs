@@ -221,7 +221,7 @@ fn check_progress(page: &Page<Key>, after: Option<&Key>) -> Result<(), Status> {
 }
 
 /// What one answer may hold of a collection.
-fn check_whole(bytes: usize) -> Result<(), Status> {
+pub(super) fn check_whole(bytes: usize) -> Result<(), Status> {
     if bytes <= limits::LIST_BYTES {
         return Ok(());
     }
