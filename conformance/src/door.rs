@@ -161,6 +161,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// In words.
     pub message: String,
+    /// The token with which a list can go on whose version is no longer kept, where the door gives
+    /// one.
+    pub token: Option<String>,
 }
 
 /// Why a door refuses.
@@ -178,6 +181,8 @@ pub enum FailureKind {
     Gone,
     /// The version is not there yet.
     Future,
+    /// The door has no such operation: a behaviour that needs it is skipped.
+    Unsupported,
     /// None of these: a behaviour never expects it.
     Other,
 }
@@ -185,8 +190,18 @@ pub enum FailureKind {
 impl Failure {
     /// A failure with its words.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Failure { kind, message }
+        Failure {
+            kind,
+            message: message.into(),
+            token: None,
+        }
+    }
+
+    /// With a token with which the list can go on.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<String>) -> Self {
+        self.token = token;
+        self
     }
 }
 
@@ -201,7 +216,8 @@ impl fmt::Display for Failure {
 pub enum Promise {
     /// An update that changes nothing writes nothing.
     QuietUpdate,
-    /// A token is refused by every list but its own.
+    /// A token is refused by every list but its own, and where its version is no longer kept the
+    /// refusal brings another one.
     BoundToken,
     /// An object created without a name, from a base, gets one.
     GeneratedName,
@@ -239,6 +255,14 @@ pub trait Door {
 
     /// The version of the store.
     fn version(&self) -> Result<u64, Failure>;
+
+    /// Forgets what only the states before this version need. The state at the version itself
+    /// stays, and so do all later ones; one that is forgotten already changes nothing. A door
+    /// without compaction leaves this method as it is.
+    fn compact(&self, version: u64) -> Result<(), Failure> {
+        let words = format!("this door does not compact to {version}");
+        Err(Failure::new(FailureKind::Unsupported, words))
+    }
 }
 
 /// An open watch. Dropped, it ends.

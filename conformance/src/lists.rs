@@ -20,6 +20,10 @@ pub(crate) const ALL: &[Behaviour] = &[
         pages_of_every_size,
     ),
     ("pages show one state", pages_of_one_state),
+    (
+        "a list can be asked for again at the version it told",
+        asked_again,
+    ),
     ("a page without a match is not handed out", rare_match),
     (
         "pages of a selection make the selection",
@@ -190,6 +194,35 @@ fn pages_of_one_state(stage: &mut Stage<'_>) -> Played {
         .map(|object| object.name)
         .collect();
     assert_eq!(names, ["a2", "b", "c", "e", "f"]);
+    Ok(())
+}
+
+fn asked_again(stage: &mut Stage<'_>) -> Played {
+    let other = stage.other("-other")?;
+    let mut told = vec![stage.list(&stage.here())?];
+    let one = stage.create_labelled("one", ("app", "web"))?;
+    // A version that this namespace had no part in.
+    stage.door().create(&Draft {
+        namespace: other,
+        ..stage.draft("one")
+    })?;
+    told.push(stage.list(&stage.here())?);
+    let two = stage.create("two")?;
+    told.push(stage.list(&stage.here())?);
+    stage.relabel(&one, &[])?;
+    told.push(stage.list(&stage.here())?);
+    stage.delete(&two)?;
+    told.push(stage.list(&stage.here())?);
+    stage.reopen();
+    for page in &told {
+        assert_eq!(&stage.list_at(&stage.here(), page.version)?, page);
+    }
+    let web = stage.labelled("app=web");
+    let counts = told
+        .iter()
+        .map(|page| Ok(stage.list_at(&web, page.version)?.objects.len()))
+        .collect::<Result<Vec<usize>, crate::Failure>>()?;
+    assert_eq!(counts, [0, 1, 1, 0, 0]);
     Ok(())
 }
 

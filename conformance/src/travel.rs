@@ -1,4 +1,9 @@
-//! Behaviours of the past: what was true at a version can be read at it, for ever.
+//! Behaviours of the past: what was true at a version can be read at it, as long as it is kept.
+//!
+//! `levels` has those that need several namespaces, `compacted` those of a store that forgets.
+
+mod compacted;
+mod levels;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +15,31 @@ use crate::stage::{Behaviour, Played, Stage, assert_refused};
 pub(crate) const ALL: &[Behaviour] = &[
     ("the state after every write can be read", after_every_write),
     ("pages can be read at a version", pages_of_the_past),
+    (
+        "each of several namespaces can be listed as each write left it",
+        levels::at_every_write,
+    ),
+    (
+        "a selection can be listed as each write left it",
+        levels::selections_at_every_write,
+    ),
+    (
+        "a token of each write leads to the state of that write",
+        levels::tokens_of_every_write,
+    ),
     ("a version that is still to come is refused", future),
+    (
+        "before a compaction is gone, after it is exact",
+        compacted::before_and_after,
+    ),
+    (
+        "a list whose version is compacted can go on",
+        compacted::continued_list,
+    ),
+    (
+        "a watch over a compaction loses nothing in silence",
+        compacted::open_watch,
+    ),
     ("random writes do what a model does", model),
 ];
 
@@ -43,6 +72,9 @@ impl Record {
         for (version, state) in &self.states {
             let page = stage.list_at(&stage.here(), *version)?;
             assert_eq!((page.version, &page.objects), (*version, state));
+            let pages = stage.pages(&stage.here(), 2, Some(*version))?;
+            let paged: Vec<Object> = pages.into_iter().flat_map(|page| page.objects).collect();
+            assert_eq!(&paged, state, "in pages at {version}");
             for name in names {
                 let found = stage.door().get(stage.namespace(), name, Some(*version));
                 match state.iter().find(|object| object.name == *name) {

@@ -1,43 +1,46 @@
 //! Watches: a stream of lines, one event each, from a version on.
 //!
 //! ```text
-//! start     resourceVersion unset or 0, or sendInitialEvents: the state of now as ADDED,
-//!           a bookmark that says so if one was asked for, then what follows
-//!           resourceVersion N: what follows N
+//! start     as `plan` reads the parameters: with the state of now as ADDED, and a bookmark that
+//!           says so if one was asked for, or after a version
 //! then      events as they come; bookmarks every minute if they were asked for
-//! end       after timeoutSeconds, an hour at most, or 30 to 60 minutes; when the server stops; when the client goes
+//! end       after timeoutSeconds, an hour at most, or 30 to 60 minutes; when the server stops;
+//!           when the client goes; when the version it is at is no longer kept
 //! ```
 //!
 //! The stream is made by one task that waits for the store, the clock, the client and the stop of
 //! the server at once. A client that does not read stops its own task, and nothing else: the
 //! library keeps no queue for it. Reads of the past go to a blocking thread.
+//!
+//! A stream that has begun, and one that would have to begin at a version that is no longer kept,
+//! ends with an event of the type ERROR that holds the Status; every other refusal is an answer
+//! without a stream.
 
-use std::collections::HashMap;
+mod count;
+mod pen;
+mod plan;
+
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use annals::{Collection, Error, Event, EventKind, Filter, List, Revision, Step, Version, Watch};
+use annals::{Collection, Error, Event, Filter, List, Step, Version, Watch};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::call::{Call, Subject};
-use super::failure::general;
-use super::read::{parse, serve};
-use super::route::Route;
-use crate::limits;
-use crate::wire::accept::Form;
-use crate::wire::list::{EventType, bookmark, error_event, event};
-use crate::wire::query::ListQuery;
-use crate::wire::status::Status;
-use crate::wire::table::{ListMeta, Style, partial_object, table};
+use super::call::Call;
+use crate::wire::list::error_event;
+use crate::wire::status::{Reason, Status};
+
+pub(super) use count::Count;
+
+use pen::Pen;
+use plan::{Plan, plan, subject};
 
 /// How many events are rendered at a time.
 const STEP: usize = 128;
@@ -46,89 +49,17 @@ const STEP_BYTES: usize = 1024 * 1024;
 /// How many rendered steps wait for the client.
 const AHEAD: usize = 1;
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-const LIFETIME_MAX: Duration = Duration::from_secs(limits::WATCH_SECONDS as u64);
-
-/// How many watches are open, for each client and in all.
-#[derive(Default)]
-pub(super) struct Count {
-    open: Arc<Mutex<Open>>,
-}
-
-#[derive(Default)]
-struct Open {
-    total: usize,
-    by_client: HashMap<String, usize>,
-}
-
-/// One open watch in the count.
-struct Place {
-    open: Arc<Mutex<Open>>,
-    client: String,
-}
-
-impl Count {
-    pub(super) fn total(&self) -> u64 {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .total as u64
-    }
-
-    fn enter(&self, client: &str) -> Result<Place, Status> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.total >= limits::WATCHES {
-            let message = format!(
-                "the server has its limit of {} watches open",
-                limits::WATCHES
-            );
-            return Err(Status::too_many_requests(message, 10));
-        }
-        let own = open.by_client.entry(client.to_owned()).or_default();
-        if *own >= limits::WATCHES_PER_CLIENT {
-            let most = limits::WATCHES_PER_CLIENT;
-            let message = format!("{client:?} has its limit of {most} watches open");
-            return Err(Status::too_many_requests(message, 10));
-        }
-        *own += 1;
-        open.total += 1;
-        Ok(Place {
-            open: Arc::clone(&self.open),
-            client: client.to_owned(),
-        })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.total -= 1;
-        if let Some(own) = open.by_client.get_mut(&self.client) {
-            *own -= 1;
-            if *own == 0 {
-                open.by_client.remove(&self.client);
-            }
-        }
-    }
-}
-
-/// What a watch needs besides its call.
-struct Plan {
-    collection: Collection,
-    filter: Filter,
-    form: Form,
-    query: ListQuery,
-    ends: Instant,
-    /// What is sent before the first change: the objects of this version.
-    initial: Option<Version>,
-    watch: Watch,
-}
 
 /// Answers a watch.
 pub(super) async fn start(call: Call) -> Result<Response, Status> {
     let place = call.api.shared.watches.enter(call.principal.name())?;
-    let (call, plan) = tokio::task::spawn_blocking(move || plan(&call).map(|plan| (call, plan)))
+    let planned = tokio::task::spawn_blocking(move || plan(&call).map(|plan| (call, plan)))
         .await
-        .map_err(|panic| Status::internal(&panic.to_string()))??;
+        .map_err(|panic| Status::internal(&panic.to_string()))?;
+    let (call, plan) = match planned {
+        Ok(planned) => planned,
+        Err(status) => return refused(&status),
+    };
     let (sender, receiver) = mpsc::channel(AHEAD);
     let shutdown = call.api.shared.shutdown.clone();
     tokio::spawn(async move {
@@ -142,13 +73,23 @@ pub(super) async fn start(call: Call) -> Result<Response, Status> {
         }
         drop(place);
     });
-    let body = StreamBody::new(Lines { receiver });
-    let mut response = Response::new(Body::new(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    Ok(response)
+    Ok(stream(Body::new(StreamBody::new(Lines { receiver }))))
+}
+
+/// The answer to a watch that cannot begin. Informers expect to hear in the stream that a version
+/// is no longer kept, and list anew then; other refusals are told by the status line.
+fn refused(status: &Status) -> Result<Response, Status> {
+    match status.reason {
+        Reason::Expired => Ok(stream(Body::from(error_event(status)))),
+        _ => Err(status.clone()),
+    }
+}
+
+fn stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }
 
 struct Lines {
@@ -165,109 +106,6 @@ impl futures_core::Stream for Lines {
         self.receiver
             .poll_recv(context)
             .map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
-    }
-}
-
-fn subject(call: &Call) -> Result<Subject<'_>, Status> {
-    match &call.route {
-        Route::Resource(target) => call.subject(target),
-        _ => Err(Status::no_such_path()),
-    }
-}
-
-/// Where the watch starts, by the rules of `resourceVersion` and `sendInitialEvents`.
-fn plan(call: &Call) -> Result<Plan, Status> {
-    let of = subject(call)?;
-    let form = call.form()?;
-    let query = call.query.list()?;
-    let (collection, filter) = (of.collection()?, of.filter(&query)?);
-    let store = call.api.store();
-    let head = store.snapshot().map_err(|error| general(&error))?.version();
-    let asked = query.resource_version.unwrap_or(0);
-    if asked > head.get() {
-        return Err(Status::too_large_version(asked, head.get()));
-    }
-    let wants_initial = query.send_initial_events.unwrap_or(asked == 0);
-    let from_past = asked > 0 && query.send_initial_events != Some(true);
-    let after = if from_past { Version::new(asked) } else { head };
-    let watch = store.watch(collection.clone(), filter.clone(), after);
-    let watch = watch.map_err(|error| general(&error))?;
-    Ok(Plan {
-        collection,
-        filter,
-        form,
-        ends: Instant::now() + lifetime(query.timeout_seconds),
-        initial: wants_initial.then_some(head),
-        query,
-        watch,
-    })
-}
-
-/// How long a watch lasts. Without a time of its own it ends in the second half of the longest
-/// time, so that clients that came together do not all come back together.
-fn lifetime(asked_seconds: Option<u64>) -> Duration {
-    if let Some(seconds) = asked_seconds {
-        return Duration::from_secs(seconds).min(LIFETIME_MAX);
-    }
-    let mut random = [0; 2];
-    // Without random numbers all watches last equally long.
-    let _ = getrandom::fill(&mut random);
-    let share = f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX);
-    (LIFETIME_MAX / 2).mul_f64(1.0 + share)
-}
-
-/// Renders events as lines, in the form the client asked for.
-struct Pen<'a> {
-    of: Subject<'a>,
-    form: Form,
-    query: &'a ListQuery,
-    /// Only the first table of a watch describes its columns.
-    headers: bool,
-}
-
-impl Pen<'_> {
-    fn line(&mut self, kind: EventType, object: &[u8]) -> Result<Vec<u8>, Status> {
-        let shown = match self.form {
-            Form::Object => return Ok(event(kind, object)),
-            Form::Table(version) => {
-                let headers = std::mem::take(&mut self.headers);
-                let include = self.query.include_object;
-                let style = Style {
-                    version,
-                    include,
-                    headers,
-                    now: Timestamp::now(),
-                };
-                table(
-                    self.of.version,
-                    style,
-                    &ListMeta::default(),
-                    [&parse(object)?],
-                )
-            }
-            Form::Metadata(version) => partial_object(version, &parse(object)?),
-        };
-        Ok(event(kind, shown.to_string().as_bytes()))
-    }
-
-    fn initial(&mut self, revision: &Revision) -> Result<Vec<u8>, Status> {
-        let served = serve(&self.of, revision, revision.version())?;
-        self.line(EventType::Added, &served)
-    }
-
-    fn change(&mut self, change: &Event) -> Result<Vec<u8>, Status> {
-        let kind = match change.kind {
-            EventKind::Added => EventType::Added,
-            EventKind::Modified => EventType::Modified,
-            EventKind::Deleted => EventType::Deleted,
-        };
-        let served = serve(&self.of, &change.object, change.version)?;
-        self.line(kind, &served)
-    }
-
-    fn bookmark(&mut self, version: Version, initial_end: bool) -> Result<Vec<u8>, Status> {
-        let object = bookmark(self.of.found, version.get(), initial_end);
-        self.line(EventType::Bookmark, &object)
     }
 }
 
@@ -288,11 +126,7 @@ impl From<Error> for End {
     fn from(error: Error) -> Self {
         match error {
             Error::Closed => End::Quiet,
-            Error::Gone { requested, oldest } => {
-                let message = format!("too old resource version: {requested} ({oldest})");
-                End::Failed(Status::expired(message))
-            }
-            other => End::Failed(general(&other)),
+            other => End::Failed(plan::refuse(&other)),
         }
     }
 }
@@ -314,12 +148,7 @@ async fn follow(call: &Call, plan: Plan, lines: &mpsc::Sender<Bytes>) -> Result<
         initial,
         mut watch,
     } = plan;
-    let mut pen = Pen {
-        of: subject(call)?,
-        form,
-        query: &query,
-        headers: true,
-    };
+    let mut pen = Pen::new(subject(call)?, form, &query);
     let wants_bookmarks = query.allow_watch_bookmarks;
     if let Some(version) = initial {
         send_initial(call, &mut pen, (collection, filter), version, lines).await?;
@@ -428,9 +257,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[cfg(test)]
 mod tests {
-    //! Catches a count of watches that lets one too many in or forgets one that has ended, and a
-    //! watch that outlives the longest time.
+    //! Catches a count of watches that lets one too many in or forgets one that has ended, a watch
+    //! that outlives the longest time, and one that cannot begin and says so where its client does
+    //! not listen.
+    use http_body_util::BodyExt;
+    use serde_json::Value;
+
+    use super::plan::{LIFETIME_MAX, lifetime};
     use super::*;
+    use crate::limits;
 
     #[test]
     fn the_watches_of_all_clients_are_counted() {
@@ -454,7 +289,6 @@ mod tests {
         assert!(count.enter("a new client").is_err());
         drop(places);
         assert_eq!(count.total(), 0);
-        assert!(count.open.lock().unwrap().by_client.is_empty());
     }
 
     #[test]
@@ -467,5 +301,39 @@ mod tests {
             let unasked = lifetime(None);
             assert!(LIFETIME_MAX / 2 <= unasked && unasked <= LIFETIME_MAX);
         }
+    }
+
+    #[tokio::test]
+    async fn a_version_that_is_gone_is_told_in_the_stream() {
+        let gone = Error::Gone {
+            requested: Version::new(3),
+            oldest: Version::new(9),
+        };
+        let status = plan::refuse(&gone);
+        let (head, body) = refused(&status).unwrap().into_parts();
+        assert_eq!(head.status, 200);
+        assert_eq!(head.headers[header::CONTENT_TYPE], "application/json");
+        let bytes = body.collect().await.unwrap().to_bytes();
+        assert!(bytes.ends_with(b"}\n") && bytes.iter().filter(|b| **b == b'\n').count() == 1);
+        let event: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(event["type"], "ERROR");
+        assert_eq!(event["object"], status.to_value());
+        // A stream that has begun ends with the same words.
+        match End::from(gone) {
+            End::Failed(ended) => assert_eq!(ended, status),
+            End::Quiet => panic!("it ended without a word"),
+        }
+    }
+
+    #[test]
+    fn other_refusals_are_answers() {
+        for status in [
+            Status::too_large_version(9, 3),
+            Status::bad_request("no"),
+            Status::service_unavailable("no"),
+        ] {
+            assert_eq!(refused(&status).unwrap_err(), status);
+        }
+        assert!(matches!(End::from(Error::Closed), End::Quiet));
     }
 }

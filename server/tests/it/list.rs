@@ -1,9 +1,95 @@
 //! Catches a list that shows another version than the one that was asked for.
+//!
+//! `levels` asks in every way for the states that a few writes leave; `tokens` bends tokens.
 
+mod levels;
+mod tokens;
+
+use axum::body::Body;
+use axum::http::Request;
+use hyper::client::conn::http2::SendRequest;
 use serde_json::{Value, json};
 
 use super::server::Server;
+use super::site::{Answer, h2_to};
 use super::watch::{ask, create, delete, patch};
+
+const NAMESPACES: &str = "/api/v1/namespaces";
+const PLAYLISTS: &str = "/apis/playlist.grafana.app/v0alpha1";
+
+/// The path of the playlists of a namespace, or of all.
+fn playlists(namespace: &str) -> String {
+    match namespace {
+        "" => format!("{PLAYLISTS}/playlists"),
+        namespace => format!("{PLAYLISTS}/namespaces/{namespace}/playlists"),
+    }
+}
+
+/// A connection for many requests.
+struct Caller(SendRequest<Body>);
+
+impl Caller {
+    async fn new(server: &Server) -> Self {
+        Caller(h2_to(server.address(), &server.keys()).await)
+    }
+
+    async fn send(&self, method: &str, path: &str, accept: &str, body: Value) -> Answer {
+        let text = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let kind = match method {
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("https://localhost{path}"))
+            .header("accept", accept)
+            .header("content-type", kind)
+            .body(Body::from(text))
+            .unwrap();
+        Answer::read(self.0.clone().send_request(request).await.unwrap()).await
+    }
+
+    /// The body of a request that succeeds.
+    async fn done(&self, method: &str, path: &str, body: Value) -> Value {
+        let answer = self.send(method, path, "application/json", body).await;
+        assert!(answer.status.is_success(), "{method} {path}: {answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// The Status of a get that is refused, on one line.
+    async fn refused(&self, path: &str, code: u16) -> Value {
+        let answer = self
+            .send("GET", path, "application/json", Value::Null)
+            .await;
+        assert_eq!(answer.status, code, "{path}: {answer:?}");
+        assert!(!answer.body.contains('\n'), "{path}: {answer:?}");
+        let status: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(status["kind"], "Status", "{path}");
+        assert_eq!(status["code"], code, "{path}");
+        status
+    }
+}
+
+/// A version, of an object or a list.
+fn version(of: &Value) -> u64 {
+    let text = of["metadata"]["resourceVersion"].as_str();
+    text.expect("a version").parse().unwrap()
+}
+
+/// The token of a list.
+fn token(list: &Value) -> Option<String> {
+    list["metadata"]["continue"].as_str().map(str::to_owned)
+}
+
+/// The names in a list.
+fn names(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().expect("items").iter();
+    let name = |item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned();
+    items.map(name).collect()
+}
 
 /// What a list shows: its version, and the names and titles in it.
 async fn list(server: &Server, query: &str) -> (u64, Vec<String>) {
