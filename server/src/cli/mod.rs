@@ -6,6 +6,7 @@
 
 mod diff;
 mod exit;
+mod export;
 mod get;
 mod history;
 mod import;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
-use super::{Exit, Failure, diff, get, history, import, index, local, print, search, serve};
+use super::{Exit, Failure, diff, export, get, history, import, index, local, print, search, serve};
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
 #[derive(Debug, Parser)]
@@ -31,6 +31,8 @@ enum Command {
     /// Look after the search index
     #[command(subcommand)]
     Index(index::Command),
+    /// Write objects, or every revision, to a file
+    Export(export::Args),
     /// Bring in objects from files
     #[command(subcommand)]
     Import(import::Command),
@@ -73,6 +75,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Diff(args) => alone(diff::run(args)),
         Command::Search(args) => alone(search::run(args)),
         Command::Index(command) => alone(index::run(command)),
+        Command::Export(args) => alone(export::run(args)),
         Command::Import(command) => alone(import::run(command)),
         Command::Check(args) => local::check(&args),
         Command::Version => {
@@ -135,6 +138,13 @@ mod tests {
             ("index", false),
             ("import dashboards dir --folder f --namespace ns", true),
             ("import dashboards dir", false),
+            ("import file a.ndjson b.yaml --data-dir d", true),
+            ("import file", false),
+            ("export", true),
+            ("export pl db -n ns -l a=b -o parquet -f x", true),
+            ("export --history --data-dir d", true),
+            ("export --history", false),
+            ("export -o xml", false),
             ("version", true),
             ("nonsense", false),
         ] {

@@ -75,8 +75,12 @@ pub(super) fn complete(record: &Record, kinds: &Kinds) -> Result<Vec<u8>, String
     object::rewrite(&record.body, &stored_version, word, metadata).map_err(|why| why.to_string())
 }
 
-/// The body to store over `old`; nothing when it says the same already.
-pub(super) fn succeed(old: &[u8], new: &[u8]) -> Result<Option<Vec<u8>>, String> {
+/// The body to store over `old`, with the metadata that the server owns taken from there; nothing
+/// when `new` says the same already.
+///
+/// # Errors
+/// When one of them is not a JSON object.
+pub fn merge(old: &[u8], new: &[u8]) -> Result<Option<Vec<u8>>, String> {
     if old == new {
         return Ok(None);
     }

@@ -215,7 +215,7 @@ impl Judge<'_> {
                 Write::create(key, body)
             }
             Some(old) => {
-                let Some(body) = intake::succeed(old.body(), &body)? else {
+                let Some(body) = intake::merge(old.body(), &body)? else {
                     return Ok(None);
                 };
                 self.tally.updated += 1;

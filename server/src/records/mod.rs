@@ -35,6 +35,7 @@ use std::str::FromStr;
 use crate::kinds::Kinds;
 
 pub use error::Error;
+pub use intake::merge;
 pub use item::ITEM_BYTES_MAX;
 pub use load::{Tally, load};
 pub use parquet::GROUP_BYTES;

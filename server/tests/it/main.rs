@@ -5,6 +5,7 @@
 
 mod cli;
 mod crash;
+mod export;
 mod kube_rs;
 mod kubectl;
 mod list;
