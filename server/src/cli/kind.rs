@@ -113,11 +113,7 @@ async fn look(
 }
 
 /// What a group has.
-async fn resources(
-    client: &Client,
-    group: &str,
-    version: &str,
-) -> Result<Vec<Resource>, Failure> {
+async fn resources(client: &Client, group: &str, version: &str) -> Result<Vec<Resource>, Failure> {
     let path = match group {
         "" => Path::new("/api"),
         group => Path::new("/apis").part(group),

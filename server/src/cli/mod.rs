@@ -4,6 +4,7 @@
 //! go to the standard output, everything else to the standard error, and [`Exit`] is the one
 //! list of exit codes.
 
+mod bench;
 mod diff;
 mod exit;
 mod export;

@@ -70,7 +70,12 @@ pub(super) fn complete(record: &Record, kinds: &Kinds) -> Result<Vec<u8>, String
     let metadata = metadata.unwrap_or(&Value::Null);
     let word = &kind.names.kind;
     if draft.changed {
-        return Ok(object::encode(&draft.object, &stored_version, word, metadata));
+        return Ok(object::encode(
+            &draft.object,
+            &stored_version,
+            word,
+            metadata,
+        ));
     }
     object::rewrite(&record.body, &stored_version, word, metadata).map_err(|why| why.to_string())
 }
@@ -130,4 +135,3 @@ fn metadata(object: &mut Value) -> &mut Map<String, Value> {
         _ => unreachable!("made an object above"),
     }
 }
-

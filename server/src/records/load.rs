@@ -72,7 +72,9 @@ pub fn load(
         reader: &mut *reader,
     };
     while let Some(first) = source.peek()? {
-        let snapshot = store.snapshot().map_err(|why| Error::new("the store", why))?;
+        let snapshot = store
+            .snapshot()
+            .map_err(|why| Error::new("the store", why))?;
         let collection = first.key.collection();
         let mut stretch = Stretch {
             source: &mut source,
@@ -227,7 +229,11 @@ impl Judge<'_> {
 
     /// The revision is to be there.
     fn replay(&mut self, record: &Record) -> Result<Option<Write>, String> {
-        if self.chain.as_ref().is_none_or(|chain| chain.key != record.key) {
+        if self
+            .chain
+            .as_ref()
+            .is_none_or(|chain| chain.key != record.key)
+        {
             if let Some(chain) = &self.chain
                 && chain.key > record.key
             {

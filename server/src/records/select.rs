@@ -44,7 +44,9 @@ impl Selection {
         for collection in &self.collections {
             let list = List::new(collection.clone()).filter(self.filter.clone());
             if history {
-                each_key(snapshot, &list, &mut |key| each_revision(snapshot, key, out))?;
+                each_key(snapshot, &list, &mut |key| {
+                    each_revision(snapshot, key, out)
+                })?;
                 continue;
             }
             let pages = Pages::new(|after| snapshot.list(&list.clone().after(after)));

@@ -164,7 +164,9 @@ impl<'a, R: BufRead> In<'a, R> {
                 self.is_ours = false;
             }
             if self.is_ours {
-                return Err(self.lines.wrong("expected the line \"...\" before this one"));
+                return Err(self
+                    .lines
+                    .wrong("expected the line \"...\" before this one"));
             }
             return match self.item.take() {
                 Some(item) => {
@@ -297,9 +299,9 @@ impl<'a, R: BufRead> In<'a, R> {
         self.at = line;
         match item::decode(value.to_string().as_bytes(), self.kinds) {
             Ok(Item::Record(record)) => Ok(Some(record)),
-            Ok(Item::About(_) | Item::End(_)) => {
-                Err(self.lines.wrong_at(line, "this belongs into an NDJSON file"))
-            }
+            Ok(Item::About(_) | Item::End(_)) => Err(self
+                .lines
+                .wrong_at(line, "this belongs into an NDJSON file")),
             Err(why) => Err(self.lines.wrong_at(line, why)),
         }
     }

@@ -28,7 +28,9 @@ impl Box {
     }
 
     fn write(&self, write: Write) -> Revision {
-        self.store.write(write.author(Principal::new("ann"))).unwrap()
+        self.store
+            .write(write.author(Principal::new("ann")))
+            .unwrap()
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -61,7 +63,14 @@ impl Box {
         let mut tally = Tally::default();
         let author = Principal::new("import");
         let done = reader(format, path, &kinds).and_then(|reader| {
-            load(&self.store, &kinds, &author, reader, &mut tally, &mut |_| {})
+            load(
+                &self.store,
+                &kinds,
+                &author,
+                reader,
+                &mut tally,
+                &mut |_| {},
+            )
         });
         (tally, done)
     }

@@ -25,7 +25,9 @@ pub(super) fn export(
     let mut records = 0;
     selection.each::<Trouble>(&snapshot, args.history, &mut |revision: &Revision| {
         records += 1;
-        writer.write(&Record::from(revision)).map_err(|why| Trouble(why.into()))
+        writer
+            .write(&Record::from(revision))
+            .map_err(|why| Trouble(why.into()))
     })?;
     writer.finish()?;
     Ok(Done { about, records })
@@ -108,7 +110,10 @@ fn resource(kinds: &Kinds, word: &str) -> Result<(String, String), Failure> {
     match group {
         Some(group) => Ok((group.to_owned(), name.to_owned())),
         None => {
-            let all: Vec<_> = kinds.iter().map(|kind| kind.names.plural.as_str()).collect();
+            let all: Vec<_> = kinds
+                .iter()
+                .map(|kind| kind.names.plural.as_str())
+                .collect();
             let message = format!(
                 "there is no kind {word:?}; there are {}, and any other as PLURAL.GROUP",
                 all.join(", ")

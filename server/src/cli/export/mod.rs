@@ -69,7 +69,10 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     } else {
         "objects"
     };
-    let place = args.file.as_ref().map(|path| format!(" in {}", path.display()));
+    let place = args
+        .file
+        .as_ref()
+        .map(|path| format!(" in {}", path.display()));
     let line = format!(
         "{} {what} at version {}{}",
         done.records,
@@ -108,7 +111,9 @@ impl<'a> Partial<'a> {
     }
 
     fn file(&self) -> Result<File, Failure> {
-        self.file.try_clone().map_err(|why| wrong(&self.partial, &why))
+        self.file
+            .try_clone()
+            .map_err(|why| wrong(&self.partial, &why))
     }
 
     fn keep(self) -> Result<(), Failure> {

@@ -84,7 +84,9 @@ fn continuation(page: &Value) -> Option<String> {
 }
 
 fn version(value: &Value) -> Result<Version, Failure> {
-    let text = value.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    let text = value
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str);
     let version = text.and_then(|text| text.parse().ok());
     version.ok_or_else(|| Failure::new(Exit::Failed, "the server sent a list without a version"))
 }
@@ -100,7 +102,9 @@ fn record(kind: &Kind, mut object: Value) -> Result<Record, Failure> {
     };
     let key = Key::new(&kind.group, &kind.plural, text("namespace"), text("name"));
     let key = key.map_err(|why| Failure::new(Exit::Failed, format!("the server's list: {why}")))?;
-    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
+    let generation = object
+        .pointer("/metadata/generation")
+        .and_then(Value::as_i64);
     Ok(Record {
         key,
         version,
@@ -114,4 +118,3 @@ fn record(kind: &Kind, mut object: Value) -> Result<Record, Failure> {
         is_exact: true,
     })
 }
-

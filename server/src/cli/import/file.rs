@@ -132,7 +132,11 @@ async fn send(client: &Client, record: &Record, tally: &mut Tally) -> Result<(),
     let key = &record.key;
     let kind = Kind {
         group: key.group().to_owned(),
-        version: text("apiVersion").rsplit('/').next().unwrap_or_default().to_owned(),
+        version: text("apiVersion")
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         plural: key.resource().to_owned(),
         name: text("kind").to_owned(),
         is_namespaced: !key.namespace().is_empty(),

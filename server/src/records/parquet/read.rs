@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use annals::{Key, Timestamp, Version};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -39,7 +40,7 @@ pub(in crate::records) struct In {
 impl In {
     pub(in crate::records) fn new(file: File, name: &str) -> Result<Self, Error> {
         let wrong = |why: String| Error::new(name, why);
-        let file = SerializedFileReader::new(file);
+        let file = contained(|| SerializedFileReader::new(file).map_err(|why| why.to_string()));
         let file = file.map_err(|why| wrong(format!("not a Parquet file: {why}")))?;
         let columns = columns(file.metadata()).map_err(wrong)?;
         let about = about(file.metadata()).map_err(wrong)?;
@@ -66,14 +67,15 @@ impl In {
                 return Ok(None);
             }
             let mut readers = self.open.take().unwrap_or_default();
-            let rows = step(&mut readers).map_err(|why| self.wrong(why))?;
+            let rows = contained(|| step(&mut readers)).map_err(|why| self.wrong(why))?;
             if !rows.is_empty() {
                 self.open = Some(readers);
             }
             for (at, row) in rows.into_iter().enumerate() {
                 let record = row.record();
                 let place = format!("{}, row {}", self.name, self.row + at as u64 + 1);
-                self.rows.push_back(record.map_err(|why| Error::new(place, why))?);
+                self.rows
+                    .push_back(record.map_err(|why| Error::new(place, why))?);
             }
         }
         self.row += 1;
@@ -91,16 +93,26 @@ impl In {
         for (column, name) in self.columns.iter().zip(COLUMNS) {
             let size = group.metadata().column(*column).uncompressed_size();
             if !(0..=COLUMN_BYTES_MAX).contains(&size) {
-                let why = format!("column {name}: {size} bytes, at most {COLUMN_BYTES_MAX} are read");
+                let why =
+                    format!("column {name}: {size} bytes, at most {COLUMN_BYTES_MAX} are read");
                 return Err(self.wrong(why));
             }
-            let reader = group.get_column_reader(*column);
-            open.push(reader.map_err(|why| self.wrong(why))?);
+            let reader = contained(|| {
+                let reader = group.get_column_reader(*column);
+                reader.map_err(|why| why.to_string())
+            });
+            open.push(reader.map_err(|why| self.wrong(format!("column {name}: {why}")))?);
         }
         self.open = Some(open);
         self.group += 1;
         Ok(true)
     }
+}
+
+/// Runs a piece of the reading. The format is wide, and what decodes it asserts where a damaged
+/// file should be an error.
+fn contained<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("it is damaged".to_owned()))
 }
 
 /// Finds the columns by their names, and checks that each is of its type and has no nulls.
@@ -174,7 +186,17 @@ impl Row {
 
 /// Reads the next rows of a row group; none at its end.
 fn step(readers: &mut [ColumnReader]) -> Result<Vec<Row>, String> {
-    let [versions, group, resource, namespace, name, folder, actions, values] = readers else {
+    let [
+        versions,
+        group,
+        resource,
+        namespace,
+        name,
+        folder,
+        actions,
+        values,
+    ] = readers
+    else {
         return Err("expected eight columns".to_owned());
     };
     let versions = match versions {

@@ -44,7 +44,14 @@ async fn a_server_and_its_directory_export_the_same() {
     let served = done(annals(Some(&kubeconfig), &["export"]));
     let home = tempfile::tempdir().unwrap();
     let yaml = home.path().join("all.yaml");
-    let to_file = ["export", "playlists", "-n", "default", "-f", yaml.to_str().unwrap()];
+    let to_file = [
+        "export",
+        "playlists",
+        "-n",
+        "default",
+        "-f",
+        yaml.to_str().unwrap(),
+    ];
     assert_eq!(done(annals(Some(&kubeconfig), &to_file)), "");
     let again = ["import", "file", yaml.to_str().unwrap()];
     let told = done(annals(Some(&kubeconfig), &again));
@@ -57,7 +64,10 @@ async fn a_server_and_its_directory_export_the_same() {
     assert_eq!(objects(&served), objects(&local));
     let version = |text: &str| serde_json::from_str::<Value>(text.lines().next().unwrap()).unwrap();
     assert_eq!(version(&served)["version"], version(&local)["version"]);
-    let names: Vec<_> = objects(&local).iter().map(|o| o["metadata"]["name"].clone()).collect();
+    let names: Vec<_> = objects(&local)
+        .iter()
+        .map(|o| o["metadata"]["name"].clone())
+        .collect();
     assert_eq!(names, ["default", "a"]);
     round(home.path(), data);
 }
@@ -69,18 +79,30 @@ fn round(home: &Path, data: &str) {
         let file = file.to_str().unwrap();
         let fresh = home.join(format);
         let fresh = fresh.to_str().unwrap();
-        done(annals(None, &["export", "--history", "--data-dir", data, "-f", file]));
+        done(annals(
+            None,
+            &["export", "--history", "--data-dir", data, "-f", file],
+        ));
         let told = done(annals(None, &["import", "file", file, "--data-dir", fresh]));
-        assert_eq!(told, "3 created, 1 updated, 1 deleted, 0 unchanged\n", "{format}");
+        assert_eq!(
+            told, "3 created, 1 updated, 1 deleted, 0 unchanged\n",
+            "{format}"
+        );
         let told = done(annals(None, &["import", "file", file, "--data-dir", fresh]));
-        assert_eq!(told, "0 created, 0 updated, 0 deleted, 5 unchanged\n", "{format}");
+        assert_eq!(
+            told, "0 created, 0 updated, 0 deleted, 5 unchanged\n",
+            "{format}"
+        );
         let (one, other) = (
             done(annals(None, &["export", "--data-dir", data])),
             done(annals(None, &["export", "--data-dir", fresh])),
         );
         assert_eq!(objects(&one), objects(&other), "{format}");
         let checked = done(annals(None, &["check", "--data-dir", fresh]));
-        assert!(checked.contains("5 revisions, 2 live objects, 1 deleted ones: sound"), "{checked}");
+        assert!(
+            checked.contains("5 revisions, 2 live objects, 1 deleted ones: sound"),
+            "{checked}"
+        );
     }
 }
 
@@ -88,11 +110,19 @@ fn round(home: &Path, data: &str) {
 fn a_failed_export_leaves_no_file() {
     let home = tempfile::tempdir().unwrap();
     let (dir, file) = (home.path().join("none"), home.path().join("x.ndjson"));
-    let line = ["export", "--data-dir", dir.to_str().unwrap(), "-f", file.to_str().unwrap()];
+    let line = [
+        "export",
+        "--data-dir",
+        dir.to_str().unwrap(),
+        "-f",
+        file.to_str().unwrap(),
+    ];
     assert_eq!(annals(None, &line).status.code(), Some(3));
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
     for line in [["export", "-o", "xml"], ["import", "file", "x"]] {
-        let code = annals(Some(&home.path().join("no.kubeconfig")), &line).status.code();
+        let code = annals(Some(&home.path().join("no.kubeconfig")), &line)
+            .status
+            .code();
         assert!(matches!(code, Some(1 | 2)), "{line:?}: {code:?}");
     }
 }

@@ -85,7 +85,7 @@ proptest! {
             prop_assert_eq!(tally.records(), expected.len() as u64);
             for (_, action, author, body) in &mut expected {
                 *body = kept(format, body);
-                if !history || format == Format::Parquet {
+                if format == Format::Parquet {
                     *author = "import".to_owned();
                 }
                 if !history {
