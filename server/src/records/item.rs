@@ -173,8 +173,9 @@ pub(super) fn decode(bytes: &[u8], kinds: &Kinds) -> Result<Item, String> {
         return Err("expected a JSON object".to_owned());
     }
     let wrong = |why: serde_json::Error| format!("not a JSON object that is known here: {why}");
-    // Without its own two fields a text is an object, or nothing.
-    if let Ok(head) = serde_json::from_slice::<Head<'_>>(bytes)
+    // Most lines are objects: only one that holds the words is asked whether it is ours.
+    if std::str::from_utf8(bytes).is_ok_and(|text| text.contains(API_VERSION))
+        && let Ok(head) = serde_json::from_slice::<Head<'_>>(bytes)
         && head.api_version == API_VERSION
     {
         return match &*head.kind {

@@ -126,7 +126,7 @@ impl Report {
                 "sizeBytes": self.size,
                 "objects": plan.objects,
                 "listLimit": plan.limit,
-                "seconds": plan.count.is_none().then(|| plan.time.as_secs()),
+                "seconds": plan.count.is_none().then_some(plan.time.as_secs()),
                 "count": plan.count,
                 "warmUpSeconds": plan.warm_up.as_secs(),
                 "index": self.has_index,

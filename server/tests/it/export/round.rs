@@ -194,7 +194,7 @@ fn a_selection_takes_what_it_names() {
         counted.unwrap();
         count
     };
-    let playlists = Collection::of("playlist.grafana.app", "playlists").unwrap();
+    let playlists = [Collection::of("playlist.grafana.app", "playlists").unwrap()];
     let label = Filter {
         labels: "l=u2".parse().unwrap(),
         fields: Vec::new(),
@@ -210,8 +210,8 @@ fn a_selection_takes_what_it_names() {
     let all = [Collection::all()];
     assert_eq!(count(&all, Filter::default(), false), 3);
     assert_eq!(count(&all, Filter::default(), true), 5);
-    assert_eq!(count(&[playlists.clone()], Filter::default(), false), 2);
-    assert_eq!(count(&[playlists.clone()], label.clone(), false), 0);
-    assert_eq!(count(&[playlists], label, true), 2);
+    assert_eq!(count(&playlists, Filter::default(), false), 2);
+    assert_eq!(count(&playlists, label.clone(), false), 0);
+    assert_eq!(count(&playlists, label, true), 2);
     assert_eq!(count(&all, namespace, true), 3);
 }
