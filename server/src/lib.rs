@@ -12,9 +12,9 @@
 //! | [`records`] | objects and revisions in files: NDJSON, YAML, Parquet |
 //! | [`cli`] | the commands, their output and their exit codes |
 //!
-//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `wire` uses `kinds`; `records` uses
-//! `kinds` and `wire`; `setup`
-//! uses `net` and `client::kubeconfig`; `net`, `kinds` and `client` know nothing of each other.
+//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `records` uses `kinds` and
+//! `wire`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
+//! `client` know nothing of each other.
 
 pub mod api;
 pub mod cli;

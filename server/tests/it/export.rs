@@ -1,6 +1,7 @@
 //! Catches a record that is lost, changed or doubled on its way out of a store, through a file,
 //! and into another; the parts say which way.
 
+mod columns;
 mod commands;
 mod faults;
 mod round;

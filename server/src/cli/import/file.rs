@@ -78,7 +78,7 @@ fn into_directory(
         if let Err(error) = loaded {
             bar.finish_and_clear();
             let message = format!(
-                "{error}\n{} collections are in; mend what is wrong and run this again, which \
+                "{error}; {} collections are in: mend what is wrong and run this again, which \
                  passes over them",
                 tally.collections
             );

@@ -211,6 +211,12 @@ fn yaml() {
     ] {
         check(Format::Yaml, &text, expected);
     }
+    let deep = format!("- {}", "[".repeat(500_000));
+    check(
+        Format::Yaml,
+        &format!("kind: List\nitems:\n{deep}\n"),
+        Err("FILE, line 3"),
+    );
     let mut long = "kind: List\nitems:\n- a: |\n".to_owned();
     long.push_str(&"    xxxxxxxxxxx\n".repeat(ITEM_BYTES_MAX / 16 + 1));
     check(Format::Yaml, &long, Err("an item that is larger than"));

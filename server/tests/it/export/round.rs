@@ -98,6 +98,11 @@ proptest! {
             prop_assert_eq!(done, Ok(()));
             prop_assert_eq!((again.unchanged, again.records()), (tally.records(), tally.records()));
             prop_assert_eq!(to.all(history), expected);
+            if history {
+                let (home, done) = from.load(format, &path);
+                prop_assert_eq!(done, Ok(()));
+                prop_assert_eq!(home.unchanged, tally.records());
+            }
         }
     }
 
@@ -170,6 +175,27 @@ fn a_long_history_comes_oldest_first() {
     let to = Box::new();
     to.load(Format::Parquet, &path).1.unwrap();
     assert_eq!(to.all(true).len(), 80);
+}
+
+/// More objects than one batch holds.
+#[test]
+fn many_objects_come_in_several_batches() {
+    let from = Box::new();
+    let many = 2 * annals::BATCH_WRITES_MAX + 1;
+    let write = |at: usize| {
+        let name = format!("n{at}");
+        Write::create(key("ns", &name), playlist("ns", &name, &name, "t"))
+    };
+    for chunk in (0..many).collect::<Vec<_>>().chunks(1_000) {
+        from.store
+            .write_batch(chunk.iter().map(|at| write(*at)).collect())
+            .unwrap();
+    }
+    let to = Box::new();
+    let (tally, done) = to.load(Format::Ndjson, &from.export(Format::Ndjson, false));
+    done.unwrap();
+    assert_eq!((tally.created, tally.collections), (many as u64, 1));
+    assert_eq!(to.snapshot().version().get(), many as u64);
 }
 
 #[test]
