@@ -149,6 +149,7 @@ mod tests {
             ("export pl db -n ns -l a=b -o parquet -f x", true),
             ("export --history --data-dir d", true),
             ("export --history", false),
+            ("export --history --kubeconfig k", false),
             ("export -o xml", false),
             ("bench --data-dir d", true),
             ("bench create get --server --count 5 --size 8KiB", true),

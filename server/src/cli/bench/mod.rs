@@ -61,10 +61,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     kubeconfig: Option<PathBuf>,
     /// Keep the directory
-    #[arg(long, requires = "data_dir")]
+    #[arg(long, conflicts_with_all = ["server", "kubeconfig"])]
     keep: bool,
     /// Open the directory without a search index
-    #[arg(long, requires = "data_dir")]
+    #[arg(long, conflicts_with_all = ["server", "kubeconfig"])]
     no_index: bool,
     /// How many callers at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_024))]

@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(short = 'l', long)]
     selector: Option<String>,
     /// Every revision, of deleted objects too; needs --data-dir
-    #[arg(long, requires = "data_dir")]
+    #[arg(long, requires = "data_dir", conflicts_with = "kubeconfig")]
     history: bool,
     /// The format: ndjson, yaml or parquet [default: what the end of --file says, else ndjson]
     #[arg(short, long, value_name = "FORMAT")]
