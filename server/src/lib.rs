@@ -9,10 +9,12 @@
 //! | [`wire`] | what is sent and read, as pure functions: no I/O, no HTTP types |
 //! | [`limits`] | every limit, in one table |
 //! | [`client`] | the small HTTPS client of the command line |
+//! | [`records`] | objects and revisions in files: NDJSON, YAML, Parquet |
 //! | [`cli`] | the commands, their output and their exit codes |
 //!
-//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `wire` uses `kinds`; `setup`
-//! uses `net` and `client::kubeconfig`; `net`, `kinds` and `client` know nothing of each other.
+//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `records` uses `kinds` and
+//! `wire`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
+//! `client` know nothing of each other.
 
 pub mod api;
 pub mod cli;
@@ -20,5 +22,6 @@ pub mod client;
 pub mod kinds;
 pub mod limits;
 pub mod net;
+pub mod records;
 pub mod setup;
 pub mod wire;

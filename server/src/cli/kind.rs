@@ -77,6 +77,25 @@ pub(super) async fn resolve(client: &Client, word: &str) -> Result<Kind, Failure
     Err(Failure::new(Exit::NotFound, message))
 }
 
+/// Every kind with lists, in the version that the server prefers.
+pub(super) async fn all(client: &Client) -> Result<Vec<Kind>, Failure> {
+    let mut found = listed(client, "", "v1").await?;
+    let groups: Groups = read(client.get(&Path::new("/apis")).await?, "the list of groups")?;
+    for group in groups.groups.iter().take(GROUPS_MAX) {
+        found.extend(listed(client, &group.name, &group.preferred_version.version).await?);
+    }
+    Ok(found)
+}
+
+async fn listed(client: &Client, group: &str, version: &str) -> Result<Vec<Kind>, Failure> {
+    let has_lists = |entry: &Resource| {
+        !entry.name.contains('/') && entry.verbs.iter().any(|verb| verb == "list")
+    };
+    let all = resources(client, group, version).await?.into_iter();
+    let kinds = all.filter(has_lists);
+    Ok(kinds.map(|entry| entry.kind(group, version)).collect())
+}
+
 /// Looks for the kind in one group. A group that cannot be read does not hide the others.
 async fn look(
     client: &Client,
@@ -84,24 +103,36 @@ async fn look(
     version: &str,
     wanted: &Wanted<'_>,
 ) -> Result<Option<Kind>, Failure> {
+    let all = match resources(client, group, version).await {
+        Ok(all) => all,
+        Err(failure) if matches!(failure.exit, Exit::NotFound | Exit::NotReady) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let found = all.into_iter().find(|entry| wanted.is(entry));
+    Ok(found.map(|entry| entry.kind(group, version)))
+}
+
+/// What a group has.
+async fn resources(client: &Client, group: &str, version: &str) -> Result<Vec<Resource>, Failure> {
     let path = match group {
         "" => Path::new("/api"),
         group => Path::new("/apis").part(group),
     };
-    let answer = match client.get(&path.part(version)).await {
-        Ok(answer) => answer,
-        Err(error) if matches!(error.code(), Some(404 | 503)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let answer = client.get(&path.part(version)).await?;
     let list: Resources = read(answer, "the list of kinds")?;
-    let found = list.resources.into_iter().find(|entry| wanted.is(entry));
-    Ok(found.map(|entry| Kind {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        plural: entry.name,
-        name: entry.kind,
-        is_namespaced: entry.namespaced,
-    }))
+    Ok(list.resources)
+}
+
+impl Resource {
+    fn kind(self, group: &str, version: &str) -> Kind {
+        Kind {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            plural: self.name,
+            name: self.kind,
+            is_namespaced: self.namespaced,
+        }
+    }
 }
 
 fn read<T: for<'a> Deserialize<'a>>(answer: Value, what: &str) -> Result<T, Failure> {
@@ -169,6 +200,8 @@ struct Resource {
     kind: String,
     #[serde(default)]
     short_names: Vec<String>,
+    #[serde(default)]
+    verbs: Vec<String>,
 }
 
 #[cfg(test)]
@@ -184,6 +217,7 @@ mod tests {
             namespaced: true,
             kind: "ConfigMap".into(),
             short_names: vec!["cm".into()],
+            verbs: Vec::new(),
         };
         for (word, expected) in [
             ("configmaps", true),

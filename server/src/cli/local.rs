@@ -14,15 +14,19 @@ use crate::client::{Client, Target};
 use crate::kinds::Kinds;
 use crate::limits;
 use crate::net::{Identity, Shutdown};
+use crate::setup::DataDir;
 
 /// Opens the store of a data directory.
 pub(super) fn open(directory: &Path, cache: Size) -> Result<Store, Failure> {
+    let options = options(cache).kinds(indexed(&kinds()?));
+    Store::open(directory, options).map_err(|error| failure(&error))
+}
+
+fn options(cache: Size) -> Options {
     let cache = usize::try_from(cache.0).unwrap_or(usize::MAX);
-    let options = Options::new()
+    Options::new()
         .cache_bytes(cache)
         .object_bytes_max(limits::OBJECT_BYTES + OWN_BYTES)
-        .kinds(indexed(&kinds()?));
-    Store::open(directory, options).map_err(|error| failure(&error))
 }
 
 /// What a client command may take of memory for pages.
@@ -30,11 +34,31 @@ const CLIENT_CACHE: Size = Size(64 * 1024 * 1024);
 
 /// Opens a directory that a server has made.
 fn open_existing(directory: &Path) -> Result<Store, Failure> {
-    if !directory.join("store.redb").is_file() {
-        let what = format!("{}: no data directory of annals", directory.display());
-        return Err(Failure::new(Exit::NotFound, what));
-    }
+    check_existing(directory)?;
     open(directory, CLIENT_CACHE)
+}
+
+fn check_existing(directory: &Path) -> Result<(), Failure> {
+    if directory.join("store.redb").is_file() {
+        return Ok(());
+    }
+    let what = format!("{}: no data directory of annals", directory.display());
+    Err(Failure::new(Exit::NotFound, what))
+}
+
+/// Opens a directory that a server has made, and leaves its index alone.
+pub(super) fn open_unindexed(directory: &Path) -> Result<Store, Failure> {
+    check_existing(directory)?;
+    let options = options(CLIENT_CACHE).index(false);
+    Store::open(directory, options).map_err(|error| failure(&error))
+}
+
+/// Opens a directory to write much to it, and makes it when there is none. The index follows at
+/// the next start.
+pub(super) fn open_to_load(directory: &Path) -> Result<Store, Failure> {
+    let directory = DataDir::open(directory)?;
+    let options = options(CLIENT_CACHE).index(false);
+    Store::open(directory.path(), options).map_err(|error| failure(&error))
 }
 
 /// A client of the API over a directory, in this process. Waits until the index is up to date.
@@ -90,7 +114,8 @@ pub(super) fn api(store: &Store, shutdown: Shutdown) -> Result<Api, Failure> {
     Api::new(store.clone(), kinds()?, shutdown).map_err(|error| failure(&error))
 }
 
-fn kinds() -> Result<Kinds, Failure> {
+/// The kinds of this binary.
+pub(super) fn kinds() -> Result<Kinds, Failure> {
     let wrong = |error| Failure::new(Exit::Failed, format!("a built-in manifest: {error}"));
     Kinds::built_in().map_err(wrong)
 }

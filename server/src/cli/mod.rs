@@ -4,8 +4,10 @@
 //! go to the standard output, everything else to the standard error, and [`Exit`] is the one
 //! list of exit codes.
 
+mod bench;
 mod diff;
 mod exit;
+mod export;
 mod get;
 mod history;
 mod import;

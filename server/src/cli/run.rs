@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
-use super::{Exit, Failure, diff, get, history, import, index, local, print, search, serve};
+use super::{
+    Exit, Failure, bench, diff, export, get, history, import, index, local, print, search, serve,
+};
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
 #[derive(Debug, Parser)]
@@ -31,9 +33,13 @@ enum Command {
     /// Look after the search index
     #[command(subcommand)]
     Index(index::Command),
+    /// Write objects, or every revision, to a file
+    Export(export::Args),
     /// Bring in objects from files
     #[command(subcommand)]
     Import(import::Command),
+    /// Measure the standard workloads, on a directory of their own or a server
+    Bench(bench::Args),
     /// Prove that a data directory is whole
     Check(local::Check),
     /// Print the version
@@ -73,7 +79,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Diff(args) => alone(diff::run(args)),
         Command::Search(args) => alone(search::run(args)),
         Command::Index(command) => alone(index::run(command)),
+        Command::Export(args) => alone(export::run(args)),
         Command::Import(command) => alone(import::run(command)),
+        Command::Bench(args) => bench::run(&args),
         Command::Check(args) => local::check(&args),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
@@ -135,6 +143,23 @@ mod tests {
             ("index", false),
             ("import dashboards dir --folder f --namespace ns", true),
             ("import dashboards dir", false),
+            ("import file a.ndjson b.yaml --data-dir d", true),
+            ("import file", false),
+            ("export", true),
+            ("export pl db -n ns -l a=b -o parquet -f x", true),
+            ("export --history --data-dir d", true),
+            ("export --history", false),
+            ("export --history --kubeconfig k", false),
+            ("export -o xml", false),
+            ("bench --data-dir d", true),
+            ("bench create get --server --count 5 --size 8KiB", true),
+            ("bench", false),
+            ("bench --data-dir d --server", false),
+            ("bench --server --keep", false),
+            ("bench --data-dir d --callers 0", false),
+            ("bench --data-dir d --size 1MiB", false),
+            ("bench --data-dir d --count 1 --seconds 1", false),
+            ("bench sleep --data-dir d", false),
             ("version", true),
             ("nonsense", false),
         ] {

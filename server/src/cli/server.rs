@@ -1,6 +1,6 @@
 //! The flags by which a command finds its server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -21,6 +21,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// The directory to open instead of asking a server.
+    pub(super) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// A client of the server that the kubeconfig names, or of a directory.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         if let Some(directory) = &self.data_dir {

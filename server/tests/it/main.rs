@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod bench;
 mod cli;
 mod crash;
+mod export;
 mod kube_rs;
 mod kubectl;
 mod list;

@@ -170,7 +170,7 @@ fn every_flipped_bit_is_an_error_or_changes_nothing() {
     panels.swap(3, 20);
     panels.insert(9, 77_777);
     let body = object(&panels);
-    let added = object(&[panels, (100..103).collect()].concat());
+    let added = object(&[panels, (100..130).collect()].concat());
     let stored = [
         encode(&noise(200, 1), None),
         encode(&body, None),
@@ -239,18 +239,18 @@ fn a_base_that_cannot_be_is_an_error() {
 
 #[test]
 fn the_stored_bytes_are_those_of_the_format() {
-    let older = b"{\"name\":\"one\",\"text\":\"a text that is the same in both\",\"size\":10}";
-    let body = b"{\"name\":\"two\",\"text\":\"a text that is the same in both\",\"size\":10}";
+    let older = b"{\"apiVersion\":\"v1\",\"name\":\"one\",\"text\":\"a text that is the same in both\",\"size\":10}";
+    let body = b"{\"apiVersion\":\"v1\",\"name\":\"two\",\"text\":\"a text that is the same in both\",\"size\":10}";
     let mut raw = vec![RAW, 2];
     raw.extend_from_slice(&xxh3_64(b"{}").to_le_bytes());
     raw.extend_from_slice(b"{}");
     assert_eq!(encode(b"{}", None), raw);
     assert_eq!(xxh3_64(b""), 0x2d06_8005_38d3_94c2, "the check is xxh3");
-    // Copy 9, insert 3 ("two"), copy the rest from where it is expected.
+    // Copy 27, insert 3 ("two"), copy the rest from where it is expected.
     let mut delta = vec![DELTA, body.len() as u8];
     delta.extend_from_slice(&xxh3_64(body).to_le_bytes());
     delta.extend_from_slice(&[0xac, 0x02]);
-    delta.extend_from_slice(&[0, 9, 0, 3, body.len() as u8 - 12, 0]);
+    delta.extend_from_slice(&[0, 27, 0, 3, body.len() as u8 - 30, 0]);
     delta.extend_from_slice(b"two");
     let stored = encode_delta(body, BASE, older);
     assert_eq!(stored, delta);

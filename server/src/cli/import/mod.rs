@@ -1,8 +1,10 @@
 //! `annals import`: objects from files.
 //!
 //! `import dashboards DIR` brings in every `*.json` under DIR: [`read`] finds and reads the
-//! files, [`write`] compares them with the server and writes what differs.
+//! files, [`write`] compares them with the server and writes what differs. `import file` is the
+//! other end of `annals export`: [`file`].
 
+mod file;
 mod read;
 mod write;
 
@@ -17,6 +19,8 @@ use super::{Exit, Failure};
 pub(super) enum Command {
     /// Import every dashboard (*.json) under a directory into a folder
     Dashboards(Args),
+    /// Import objects or revisions from NDJSON, YAML or Parquet files
+    File(file::Args),
 }
 
 #[derive(Debug, Flags)]
@@ -34,7 +38,13 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(command: Command) -> Result<Exit, Failure> {
-    let Command::Dashboards(args) = command;
+    match command {
+        Command::Dashboards(args) => dashboards(args).await,
+        Command::File(args) => file::run(args).await,
+    }
+}
+
+async fn dashboards(args: Args) -> Result<Exit, Failure> {
     let files = read::find(&args.dir)?;
     let client = args.server.client()?;
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
