@@ -165,12 +165,12 @@ fn every_size_around_the_reach_of_lz4_reads_back() {
 
 #[test]
 fn every_flipped_bit_is_an_error_or_changes_nothing() {
-    let older = object(&(0..30).collect::<Vec<_>>());
-    let mut panels: Vec<u32> = (0..30).collect();
+    let older = object(&(0..120).collect::<Vec<_>>());
+    let mut panels: Vec<u32> = (0..120).collect();
     panels.swap(3, 20);
     panels.insert(9, 77_777);
     let body = object(&panels);
-    let added = object(&[panels, (100..130).collect()].concat());
+    let added = object(&[panels, (100_000..100_012).collect()].concat());
     let stored = [
         encode(&noise(200, 1), None),
         encode(&body, None),
