@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bytes;
 mod crash;
+mod cuts;
 mod disk;
 mod faults;
 mod handles;
@@ -11,6 +13,10 @@ mod links;
 mod model;
 mod random;
 mod reference;
+mod scripts;
 mod search;
+mod short;
+mod suite;
+mod trace;
 mod validator;
 mod watch;
