@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bytes;
+mod clients;
 mod crash;
 mod cuts;
 mod disk;
@@ -11,6 +12,7 @@ mod handles;
 mod limits;
 mod links;
 mod model;
+mod order;
 mod random;
 mod reference;
 mod scripts;
