@@ -12,6 +12,7 @@ mod handles;
 mod limits;
 mod links;
 mod model;
+mod ops;
 mod order;
 mod random;
 mod reference;
