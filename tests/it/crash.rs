@@ -1,54 +1,32 @@
 //! Would catch a power cut that loses an acknowledged write, leaves half of a batch, or makes the
-//! store unopenable.
+//! store unopenable, also when the power goes a second time while the store recovers.
 //!
 //! Seeded workloads run on a recording disk. At every cut of its log the images that a power cut
 //! could leave are opened, and each must hold exactly the acknowledged revisions, or those and a
-//! whole commit that was in flight. With the feature `canary`, where the engine does not sync,
-//! the same suite must find bad images.
+//! whole commit that was in flight. Some of them are opened on a recording disk again, and every
+//! cut of that recovery is judged too. On a disk that forgets a sync now and then, and with the
+//! feature `canary`, where the engine does not sync, the same suites must find bad images.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use annals::{
-    Collection, Epoch, Error, Filter, Key, List, Options, Revision, Store, Version, Write,
-};
+use annals::{Key, Revision, Store, Write};
 
-use crate::disk::{Cuts, Disk, Image, Step};
+use crate::cuts::{Cuts, Subsets};
+use crate::disk::{Disk, Image};
 use crate::random::Random;
+use crate::suite::{Tally, each_seed, scaled};
+use crate::trace::{Flight, Trace, Walk, options, shown};
 
 /// How many images a run opens at least.
-const IMAGES_MIN: u64 = 20_000;
-const WORKLOADS: u64 = 9;
-/// How many bad images are enough to say so.
-const BAD_MAX: usize = 5;
-
-/// A write that was made: where the log was before it and after its answer, and its last version.
-#[derive(Debug)]
-struct Flight {
-    started: usize,
-    acknowledged: usize,
-    last: Version,
-}
-
-/// A workload that has run.
-#[derive(Debug)]
-struct Trace {
-    steps: Vec<Step>,
-    /// Where the log was when the store had been opened for the first time.
-    opened: usize,
-    epoch: Epoch,
-    flights: Vec<Flight>,
-    /// Every revision, in version order.
-    log: Vec<Revision>,
-}
-
-fn options() -> Options {
-    // Small layers, so that the log turns and the tables are written while the work goes on.
-    Options::new()
-        .index(false)
-        .cache_bytes(1 << 20)
-        .overlay(4, 1 << 20)
-}
+const IMAGES_MIN: u64 = 100_000;
+/// How many images of an interrupted recovery a run opens at least.
+const SECOND_IMAGES_MIN: u64 = 10_000;
+/// How many random images there are at most of a cut with unsynced changes.
+const SUBSETS: Subsets = Subsets::Random(8);
+/// The same for a cut of a recovery.
+const SECOND_SUBSETS: Subsets = Subsets::Random(3);
+/// Of so many images one is recovered on a recording disk.
+const SECOND_ONE_IN: usize = 60;
 
 fn key(number: usize) -> Key {
     let namespace = ["a", "b"][number % 2];
@@ -111,8 +89,7 @@ struct Made {
 
 /// Runs a workload: some rounds of writes, by one thread or by three, each round on a store that
 /// is opened anew.
-fn run(seed: u64) -> Trace {
-    let disk = Disk::recording();
+fn run(disk: Arc<Disk>, seed: u64) -> Trace {
     let mut random = Random::new(seed);
     let threads = if seed.is_multiple_of(3) { 3 } else { 1 };
     let mut made = Vec::new();
@@ -141,145 +118,138 @@ fn run(seed: u64) -> Trace {
         log.extend(revisions);
     }
     Trace {
+        base: Image::default(),
         steps: disk.take_log(),
         opened,
         epoch: epoch.unwrap(),
+        floor: Default::default(),
         flights,
         log,
     }
 }
 
-impl Trace {
-    /// The newest version acknowledged before this cut, and those that may be there besides.
-    fn heads(&self, cut: usize) -> Vec<Version> {
-        let acknowledged = self
-            .flights
-            .iter()
-            .filter(|flight| flight.acknowledged <= cut)
-            .map(|flight| flight.last)
-            .max()
-            .unwrap_or_default();
-        let in_flight = self
-            .flights
-            .iter()
-            .filter(|flight| flight.started < cut && flight.last > acknowledged)
-            .map(|flight| flight.last);
-        std::iter::once(acknowledged).chain(in_flight).collect()
-    }
-
-    /// Opens an image of this cut and compares everything in it with what was written.
-    fn judge(&self, cut: usize, image: Image, random: &mut Random) -> Result<(), String> {
-        let shown = |error: Error| error.to_string();
-        let store = Store::open_on(Disk::with(image), options()).map_err(shown)?;
-        if cut >= self.opened && store.epoch() != self.epoch {
-            return Err("another epoch".to_owned());
-        }
-        let snapshot = store.snapshot().map_err(shown)?;
-        let (head, allowed) = (snapshot.version(), self.heads(cut));
-        if !allowed.contains(&head) {
-            return Err(format!("at version {head}, expected one of {allowed:?}"));
-        }
-        let expected = &self.log[..usize::try_from(head.get()).unwrap()];
-        if read_log(&store).map_err(shown)? != expected {
-            return Err("another log".to_owned());
-        }
-        let newest: BTreeMap<&Key, &Revision> = expected.iter().map(|r| (r.key(), r)).collect();
-        let all = List::new(Collection::all());
-        for (page, live) in [(snapshot.list(&all), true), (snapshot.trash(&all), false)] {
-            let wanted = newest.values().filter(|r| r.header().is_live() == live);
-            if !page.map_err(shown)?.items.iter().eq(wanted.copied()) {
-                return Err(format!("other objects, live: {live}"));
-            }
-        }
-        if let Some(revision) = expected.first() {
-            let key = revision.key();
-            let found = snapshot.history(key, 0, None).map_err(shown)?.items;
-            if !found
-                .iter()
-                .eq(expected.iter().rev().filter(|r| r.key() == key))
-            {
-                return Err("another history".to_owned());
-            }
-        }
-        let report = store.check().map_err(shown)?;
-        if report.wrong > 0 {
-            return Err(format!("{report:?}"));
-        }
-        if random.one_in(16) {
-            let fresh = Key::new("", "fresh", "", "object").unwrap();
-            let write = Write::create(fresh, b"{}".to_vec());
-            let version = store.write(write).map_err(shown)?.version();
-            if version != head.next() {
-                return Err(format!("the next write got version {version}"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The whole log, as a watcher of everything reads it.
-fn read_log(store: &Store) -> Result<Vec<Revision>, Error> {
-    let mut watch = store.watch(Collection::all(), Filter::default(), Version::ZERO)?;
-    let mut log = Vec::new();
-    while let Some(event) = watch.try_next()? {
-        log.push(event.object);
-    }
-    Ok(log)
-}
-
-/// What was found.
-#[derive(Debug, Default)]
-struct Found {
-    images: u64,
-    bad: Vec<String>,
-}
-
-fn crash(seed: u64, found: &Mutex<Found>) {
-    let trace = run(seed);
-    let mut random = Random::new(seed ^ 0xC0FFEE);
-    let mut cuts = Cuts::new(&trace.steps);
-    while cuts.advance() {
-        let images = cuts.images(&mut random);
-        let count = images.len() as u64;
-        for (at, image) in images.into_iter().enumerate() {
-            let cut = cuts.position();
-            if let Err(problem) = trace.judge(cut, image, &mut random) {
-                let bad = &mut found.lock().unwrap().bad;
-                bad.push(format!("seed {seed}, cut {cut}, image {at}: {problem}"));
-                if bad.len() >= BAD_MAX {
-                    return;
-                }
-            }
-        }
-        found.lock().unwrap().images += count;
-    }
+/// Judges the images of workload after workload, on disks like this one.
+fn crash(disk: impl Fn() -> Arc<Disk> + Sync, images: u64) -> Tally {
+    let tally = Tally::default();
+    each_seed(&tally, |seed| {
+        let trace = run(disk(), seed);
+        let mut walk = Walk {
+            name: format!("seed {seed}"),
+            random: &mut Random::new(seed ^ 0xC0FFEE),
+            tally: &tally,
+        };
+        trace.walk(0, SUBSETS, &mut walk);
+        tally.count() < images
+    });
+    tally
 }
 
 #[test]
 fn every_image_holds_what_was_acknowledged() {
-    let found = Arc::new(Mutex::new(Found::default()));
-    let seeds = Mutex::new(0..WORKLOADS);
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(seed) = seeds.lock().unwrap().next() else {
-                        return;
-                    };
-                    crash(seed, &found);
-                    if !found.lock().unwrap().bad.is_empty() {
-                        return;
-                    }
-                }
-            });
-        }
+    let images = scaled(IMAGES_MIN);
+    crash(Disk::recording, images).expect("images", images, cfg!(feature = "canary"));
+}
+
+#[test]
+fn a_sync_that_the_disk_forgets_is_found() {
+    let disk = || Disk::recording().forget_one_sync_in(7);
+    crash(disk, IMAGES_MIN).expect("images on a forgetful disk", 1, true);
+}
+
+/// Opens an image of this cut on a disk like this one, reads all of it and now and then writes to
+/// it: the trace of a recovery.
+fn recover(first: &Trace, cut: usize, disk: Arc<Disk>, write: bool) -> Result<Trace, String> {
+    let base = disk.image();
+    let store = Store::open_on(disk.clone(), options()).map_err(shown)?;
+    let opened = disk.position();
+    let sight = first.compare(&store)?;
+    let heads = first.heads(cut);
+    first.allow(cut, &heads, sight)?;
+    // Until it was open nobody has seen what it found: it may as well have found less.
+    let less = heads.into_iter().filter(|&head| head <= sight.head);
+    let flights = less.map(|last| Flight {
+        started: 0,
+        acknowledged: opened,
+        last,
     });
-    let found = found.lock().unwrap();
-    if cfg!(feature = "canary") {
-        assert!(!found.bad.is_empty(), "the canary survived: {found:?}");
-    } else {
-        assert!(found.bad.is_empty(), "{:#?}", found.bad);
-        assert!(found.images >= IMAGES_MIN, "only {} images", found.images);
-        println!("{} images, none bad", found.images);
+    let mut second = Trace {
+        base,
+        steps: Vec::new(),
+        opened: if cut < first.opened { opened } else { 0 },
+        epoch: store.epoch(),
+        floor: first.acknowledged(cut),
+        flights: flights.collect(),
+        log: first
+            .log
+            .iter()
+            .take_while(|r| r.version() <= sight.head)
+            .cloned()
+            .collect(),
+    };
+    if write {
+        let started = disk.position();
+        let key = Key::new("", "recovered", "", "object").map_err(shown)?;
+        let revision = store
+            .write(Write::create(key, b"{}".to_vec()))
+            .map_err(shown)?;
+        second.flights.push(Flight {
+            started,
+            acknowledged: disk.position(),
+            last: revision.version(),
+        });
+        second.log.push(revision);
     }
+    drop(store);
+    second.steps = disk.take_log();
+    Ok(second)
+}
+
+/// Recovers some images of every workload, on disks that this makes of them, and judges the images
+/// of every cut of those recoveries.
+fn crash_twice(disk: impl Fn(Image) -> Arc<Disk> + Sync, images: u64) -> Tally {
+    let tally = Tally::default();
+    each_seed(&tally, |seed| {
+        let first = run(Disk::recording(), seed);
+        let random = &mut Random::new(seed ^ 0x7_1CE);
+        let mut cuts = Cuts::new(Image::default(), &first.steps);
+        while cuts.advance() && !tally.is_full() {
+            let cut = cuts.position();
+            for image in cuts.images(random, SUBSETS) {
+                if !random.one_in(SECOND_ONE_IN) {
+                    continue;
+                }
+                let name = format!("seed {seed}, recovery of cut {cut}");
+                match recover(&first, cut, disk(image), random.one_in(2)) {
+                    Ok(second) => second.walk(
+                        0,
+                        SECOND_SUBSETS,
+                        &mut Walk {
+                            name,
+                            random,
+                            tally: &tally,
+                        },
+                    ),
+                    Err(problem) => tally.report(format!("{name}: {problem}")),
+                }
+            }
+        }
+        tally.count() < images
+    });
+    tally
+}
+
+#[test]
+fn a_recovery_that_is_cut_short_holds_what_was_acknowledged() {
+    let images = scaled(SECOND_IMAGES_MIN);
+    crash_twice(Disk::recording_on, images).expect(
+        "second images",
+        images,
+        cfg!(feature = "canary"),
+    );
+}
+
+#[test]
+fn a_sync_that_the_disk_forgets_while_recovering_is_found() {
+    let disk = |image| Disk::recording_on(image).forget_one_sync_in(2);
+    crash_twice(disk, SECOND_IMAGES_MIN).expect("second images on a forgetful disk", 1, true);
 }

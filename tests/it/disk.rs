@@ -1,43 +1,46 @@
-//! A disk in memory that loses, tears and reorders what was not synced, as a real one may: without
-//! it no test could tell a store that syncs from one that does not.
+//! A disk in memory that keeps the log of its changes and fails when told to: without it no test
+//! could tell a store that syncs, and that minds errors, from one that does not.
 //!
-//! [`Disk`] holds the files of a store. It can keep the log of every change made to them, on one
-//! clock for all, fail a chosen call, and count reads. [`Cuts`] walks such a log and makes the
-//! images a power cut could leave.
-//!
-//! ```text
-//! log     write write sync write set_len write | write sync      the cut
-//!         `---- durable ---' `-- unsynced ---'   not made yet
-//! ```
-//!
-//! The model of the medium: what was synced stays, a sync holds for one file; of the rest any
-//! subset may be there, in any order, and a write may be there in part, cut at any byte.
+//! [`Disk`] holds the files of a store, all on one clock. [`Cuts`](crate::cuts::Cuts) walks the
+//! log of its changes and makes the images that a power cut could leave.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use annals::{Media, Volume};
 
-use crate::random::Random;
+use crate::bytes::Bytes;
 
 /// The names of a store's files.
 const NAMES: [&str; 3] = ["store.redb", "log.0", "log.1"];
 
 /// What the files hold, in the order of their names.
-pub(crate) type Image = [Vec<u8>; NAMES.len()];
+pub(crate) type Image = [Bytes; NAMES.len()];
 
 /// One change of a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    file: usize,
-    change: Change,
+    pub(crate) file: usize,
+    pub(crate) change: Change,
 }
 
 #[derive(Clone, Debug)]
-enum Change {
+pub(crate) enum Change {
     Write { at: usize, data: Arc<[u8]> },
     SetLen(usize),
     Sync,
+}
+
+impl Step {
+    /// Makes the change.
+    pub(crate) fn apply(&self, files: &mut Image) {
+        let bytes = &mut files[self.file];
+        match &self.change {
+            Change::Write { at, data } => bytes.write(*at, data),
+            Change::SetLen(len) => bytes.set_len(*len),
+            Change::Sync => {}
+        }
+    }
 }
 
 /// The calls that can fail.
@@ -49,15 +52,60 @@ pub(crate) enum Call {
     Sync,
 }
 
-/// Which call fails.
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// An I/O error, once: nothing was done.
+    Io,
+    /// An I/O error in this and every later call, until the disk is mended.
+    Broken,
+    /// No space for this and every later write and growth, until the disk is mended.
+    Full,
+    /// A write that made its first half and failed.
+    Short,
+    /// A sync that failed, and whatever it should have synced is gone.
+    LostSync,
+    /// A planted bug: a sync that does nothing and says that all is well.
+    Ignored,
+}
+
+impl Trouble {
+    /// Whether it can happen to such a call.
+    fn befalls(self, call: Call) -> bool {
+        match self {
+            Trouble::Io | Trouble::Broken => true,
+            Trouble::Full => matches!(call, Call::Write | Call::SetLen),
+            Trouble::Short => call == Call::Write,
+            Trouble::LostSync | Trouble::Ignored => call == Call::Sync,
+        }
+    }
+
+    /// Whether it stays until the disk is mended.
+    pub(crate) fn lasts(self) -> bool {
+        matches!(self, Trouble::Broken | Trouble::Full)
+    }
+
+    /// What the operating system would say.
+    fn error(self) -> io::Error {
+        const EIO: i32 = 5;
+        const ENOSPC: i32 = 28;
+        io::Error::from_raw_os_error(if self == Trouble::Full { ENOSPC } else { EIO })
+    }
+
+    /// What an answer must say of it, so that a reader knows what to do.
+    pub(crate) fn cause(self) -> String {
+        self.error().to_string()
+    }
+}
+
+/// Which call meets with trouble.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
-    /// Only calls of this kind are counted; `None` counts all.
+    pub(crate) trouble: Trouble,
+    /// Only calls of this kind are counted; `None` counts all that the trouble can befall.
     pub(crate) call: Option<Call>,
     /// How many of them succeed before.
     pub(crate) after: u64,
-    /// Whether all calls fail from there on, until [`Disk::mend`].
-    pub(crate) lasting: bool,
 }
 
 /// Bytes in memory. A store dropped and opened again on the same disk finds what it left.
@@ -69,10 +117,14 @@ pub(crate) struct Disk {
 #[derive(Debug, Default)]
 struct State {
     files: Image,
+    /// What each file held when it was last synced.
+    synced: Image,
     log: Option<Vec<Step>>,
+    /// Every so many syncs, one is not made; zero for none.
+    forgets: u64,
+    syncs: u64,
     reads: u64,
     fault: Option<Fault>,
-    broken: bool,
     failures: u64,
 }
 
@@ -84,15 +136,27 @@ impl Disk {
     /// A disk that holds these files.
     pub(crate) fn with(files: Image) -> Arc<Self> {
         let disk = Disk::default();
+        disk.state().synced = files.clone();
         disk.state().files = files;
         Arc::new(disk)
     }
 
     /// An empty disk that keeps the log of its changes.
     pub(crate) fn recording() -> Arc<Self> {
-        let disk = Disk::default();
+        Disk::recording_on(Image::default())
+    }
+
+    /// A disk that holds these files and keeps the log of its changes from there on.
+    pub(crate) fn recording_on(files: Image) -> Arc<Self> {
+        let disk = Disk::with(files);
         disk.state().log = Some(Vec::new());
-        Arc::new(disk)
+        disk
+    }
+
+    /// Plants a bug: of so many syncs, one is not made and not told.
+    pub(crate) fn forget_one_sync_in(self: Arc<Self>, times: u64) -> Arc<Self> {
+        self.state().forgets = times;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -109,73 +173,85 @@ impl Disk {
         self.state().log.take().unwrap_or_default()
     }
 
+    /// What the files hold now.
+    pub(crate) fn image(&self) -> Image {
+        self.state().files.clone()
+    }
+
+    /// What the files would hold without all that was not synced.
+    pub(crate) fn synced(&self) -> Image {
+        self.state().synced.clone()
+    }
+
+    /// Whether there is trouble, or will be.
+    pub(crate) fn is_planned(&self) -> bool {
+        self.state().fault.is_some()
+    }
+
     /// How many reads there were.
     pub(crate) fn reads(&self) -> u64 {
         self.state().reads
     }
 
-    /// Arranges for a call to fail.
+    /// Arranges for a call to meet with trouble.
     pub(crate) fn plan(&self, fault: Fault) {
         let mut state = self.state();
         state.fault = Some(fault);
         state.failures = 0;
     }
 
-    /// Ends the faults; says how many calls failed.
+    /// How many calls met with trouble.
+    pub(crate) fn failures(&self) -> u64 {
+        self.state().failures
+    }
+
+    /// Ends the trouble; says how many calls met with it.
     pub(crate) fn mend(&self) -> u64 {
         let mut state = self.state();
         state.fault = None;
-        state.broken = false;
         state.failures
     }
 
-    /// The state, or the error that was planned for this call, with the state it strikes.
-    fn call(&self, call: Call) -> (MutexGuard<'_, State>, Option<io::Error>) {
+    /// The state, and the trouble that this call meets with.
+    fn call(&self, call: Call) -> (MutexGuard<'_, State>, Option<Trouble>) {
         let mut state = self.state();
-        let broken = state.broken;
-        let struck = match &mut state.fault {
-            _ if broken => true,
-            Some(fault) if fault.call.is_none_or(|only| only == call) => {
-                let due = fault.after == 0;
-                fault.after = fault.after.saturating_sub(1);
-                due
-            }
-            _ => false,
-        };
-        if !struck {
-            return (state, None);
-        }
-        state.broken = state.fault.is_some_and(|fault| fault.lasting);
-        if !state.broken {
-            state.fault = None;
-        }
-        state.failures += 1;
-        (state, Some(io::Error::other("planned fault")))
+        let trouble = state.trouble(call);
+        (state, trouble)
     }
 }
 
 impl State {
+    fn trouble(&mut self, call: Call) -> Option<Trouble> {
+        let fault = self.fault.as_mut()?;
+        let counts = fault.call.is_none_or(|only| only == call) || self.failures > 0;
+        if !counts || !fault.trouble.befalls(call) {
+            return None;
+        }
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
+        let trouble = fault.trouble;
+        self.failures += 1;
+        if !trouble.lasts() {
+            self.fault = None;
+        }
+        Some(trouble)
+    }
+
     fn change(&mut self, step: Step) {
-        apply(&mut self.files, &step);
+        step.apply(&mut self.files);
         if let Some(log) = &mut self.log {
             log.push(step);
         }
     }
-}
 
-/// Makes a change; a write behind the end grows the file.
-fn apply(files: &mut Image, step: &Step) {
-    let bytes = &mut files[step.file];
-    match &step.change {
-        Change::Write { at, data } => {
-            let end = at + data.len();
-            if bytes.len() < end {
-                bytes.resize(end, 0);
-            }
-            bytes[*at..end].copy_from_slice(data);
+    fn sync(&mut self, step: Step) {
+        self.syncs += 1;
+        if self.forgets == 0 || !self.syncs.is_multiple_of(self.forgets) {
+            self.synced[step.file] = self.files[step.file].clone();
+            self.change(step);
         }
-        Change::SetLen(len) => bytes.resize(*len, 0),
-        Change::Sync => {}
     }
 }
 
@@ -208,145 +284,51 @@ impl Media for DiskFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let (mut state, failure) = self.disk.call(Call::Read);
-        if let Some(failure) = failure {
-            return Err(failure);
+        let (mut state, trouble) = self.disk.call(Call::Read);
+        if let Some(trouble) = trouble {
+            return Err(trouble.error());
         }
         state.reads += 1;
-        let at = usize::try_from(offset).unwrap();
-        let found = state.files[self.file].get(at..at + out.len());
-        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
+        if state.files[self.file].read(usize::try_from(offset).unwrap(), out) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let (mut state, failure) = self.disk.call(Call::SetLen);
-        if let Some(failure) = failure {
-            return Err(failure);
+        let (mut state, trouble) = self.disk.call(Call::SetLen);
+        if let Some(trouble) = trouble {
+            return Err(trouble.error());
         }
         state.change(self.step(Change::SetLen(usize::try_from(len).unwrap())));
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
-        let (mut state, failure) = self.disk.call(Call::Sync);
-        if let Some(failure) = failure {
-            return Err(failure);
+        let (mut state, trouble) = self.disk.call(Call::Sync);
+        match trouble {
+            None => state.sync(self.step(Change::Sync)),
+            Some(Trouble::Ignored) => {}
+            Some(Trouble::LostSync) => {
+                state.files[self.file] = state.synced[self.file].clone();
+                return Err(Trouble::LostSync.error());
+            }
+            Some(trouble) => return Err(trouble.error()),
         }
-        state.change(self.step(Change::Sync));
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let (mut state, failure) = self.disk.call(Call::Write);
-        // A write that fails may have been made in part.
-        let made = if failure.is_some() {
-            &data[..data.len() / 2]
-        } else {
-            data
+        let (mut state, trouble) = self.disk.call(Call::Write);
+        let made = match trouble {
+            None => data,
+            Some(Trouble::Short) => &data[..data.len() / 2],
+            Some(trouble) => return Err(trouble.error()),
         };
         let at = usize::try_from(offset).unwrap();
         let data = made.into();
         state.change(self.step(Change::Write { at, data }));
-        failure.map_or(Ok(()), Err)
-    }
-}
-
-/// How many random images there are of a cut with unsynced changes.
-const RANDOM_IMAGES: usize = 8;
-
-/// A walk over every cut of a log.
-#[derive(Debug)]
-pub(crate) struct Cuts<'a> {
-    log: &'a [Step],
-    position: usize,
-    durable: Image,
-    unsynced: Vec<&'a Step>,
-}
-
-impl<'a> Cuts<'a> {
-    /// The cuts of this log, which began on an empty disk.
-    pub(crate) fn new(log: &'a [Step]) -> Self {
-        Cuts {
-            log,
-            position: 0,
-            durable: Image::default(),
-            unsynced: Vec::new(),
-        }
-    }
-
-    /// How many changes were made before the power went.
-    pub(crate) fn position(&self) -> usize {
-        self.position
-    }
-
-    /// Goes to the next cut; `false` at the end.
-    pub(crate) fn advance(&mut self) -> bool {
-        let Some(step) = self.log.get(self.position) else {
-            return false;
-        };
-        self.position += 1;
-        if matches!(step.change, Change::Sync) {
-            let synced = |made: &mut &Step| made.file == step.file;
-            for made in self.unsynced.extract_if(.., synced) {
-                apply(&mut self.durable, made);
-            }
-        } else {
-            self.unsynced.push(step);
-        }
-        true
-    }
-
-    /// What the disk may hold after this cut: without the unsynced changes, with all of them, and
-    /// with random subsets.
-    pub(crate) fn images(&self, random: &mut Random) -> Vec<Image> {
-        let mut images = vec![self.durable.clone()];
-        if self.unsynced.is_empty() {
-            return images;
-        }
-        let all = self.unsynced.iter().map(|&step| step.clone()).collect();
-        images.push(self.image(all));
-        for _ in 0..RANDOM_IMAGES {
-            let chosen = self.choose(random);
-            images.push(self.image(chosen));
-        }
-        images
-    }
-
-    fn image(&self, steps: Vec<Step>) -> Image {
-        let mut files = self.durable.clone();
-        steps.iter().for_each(|step| apply(&mut files, step));
-        files
-    }
-
-    /// A random subset of the unsynced changes: half of the subsets out of order, a quarter of
-    /// the writes torn.
-    fn choose(&self, random: &mut Random) -> Vec<Step> {
-        let kept = self.unsynced.iter().filter(|_| random.one_in(2));
-        let mut steps: Vec<Step> = kept.map(|&step| step.clone()).collect();
-        if random.one_in(2) {
-            random.shuffle(&mut steps);
-        }
-        for step in &mut steps {
-            if random.one_in(4) {
-                tear(step, random);
-            }
-        }
-        steps
-    }
-}
-
-/// Leaves only the beginning or only the end of a write.
-fn tear(step: &mut Step, random: &mut Random) {
-    if let Change::Write { at, data } = &mut step.change
-        && !data.is_empty()
-    {
-        let cut = random.below(data.len());
-        if random.one_in(2) {
-            *data = data[..cut].into();
-        } else {
-            *at += cut;
-            *data = data[cut..].into();
-        }
+        trouble.map_or(Ok(()), |trouble| Err(trouble.error()))
     }
 }

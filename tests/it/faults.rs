@@ -1,233 +1,279 @@
 //! Would catch an I/O error that loses an acknowledged write, panics, leaves the store refusing
-//! for ever, or is answered as success (P1).
+//! for ever, is answered as success, or without its cause (P1).
 //!
-//! Two scripts run once for every call they make to the disk, with that call failing: once, or
-//! from there on until the disk is mended.
+//! Twenty scripts run once for every call they make to the disk, with that call meeting with each
+//! kind of trouble: an error, an error that stays, a full disk, half a write, a sync that fails
+//! and loses what it should have kept. On a disk that ignores a call and says that all is well,
+//! the same suite must find what is lost.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use annals::{
-    Collection, Error, ErrorKind, Filter, Key, List, Options, Revision, Store, Version, Write,
-};
+use annals::{ErrorKind, Revision, Store, Watch, Write};
 
-use crate::disk::{Call, Disk, Fault};
+use crate::disk::{Call, Disk, Fault, Trouble};
+use crate::scripts::{
+    Answers, SCRIPTS, Script, Stage, body, key, names_cause, options, read_all, watch_all,
+};
+use crate::suite::Tally;
+use crate::trace::{read_log, shown};
 
 /// How often a caller tries again before the store counts as refusing for ever.
 const TRIES_MAX: usize = 3_000;
 const PAUSE: Duration = Duration::from_millis(10);
 /// No script makes as many calls.
 const CALLS_MAX: u64 = 5_000;
+/// Most of the time a struck store waits before it tries again: many wait at once.
+const THREADS: usize = 12;
+/// How many calls are struck at least.
+const STRIKES_MIN: u64 = 1_000;
 
-fn options() -> Options {
-    // Without a cache, and with layers of one commit, reads and the tables reach the disk.
-    Options::new().index(false).cache_bytes(0).overlay(1, 1)
+/// What may befall a call, and of how many calls in turn one meets with it.
+const TROUBLES: [(Trouble, u64); 5] = [
+    (Trouble::Io, 1),
+    (Trouble::Broken, 3),
+    (Trouble::Full, 1),
+    (Trouble::Short, 1),
+    (Trouble::LostSync, 1),
+];
+
+fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(problem()) }
 }
 
-fn key(name: &str) -> Key {
-    Key::new("g.x", "things", "ns", name).unwrap()
+/// The store heals itself: after some tries a write is accepted.
+fn heal(store: &Store, name: &str) -> Result<Revision, String> {
+    for attempt in 0..TRIES_MAX {
+        let name = key(&format!("{name}-{attempt}"));
+        match store.write(Write::create(name, body(1))) {
+            Ok(revision) => {
+                let failure = store.write_failure();
+                return match failure {
+                    None => Ok(revision),
+                    Some(reason) => Err(format!("a write was taken, but: {reason}")),
+                };
+            }
+            Err(error) => ensure(error.kind() == ErrorKind::Unavailable, || shown(error))?,
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(format!(
+        "writes are refused for ever: {:?}",
+        store.write_failure()
+    ))
 }
 
-fn body(size: usize) -> Vec<u8> {
-    format!(r#"{{"spec":"{}"}}"#, "x".repeat(size)).into_bytes()
-}
-
-/// What a script got to see.
-#[derive(Debug, Default)]
-struct Answers {
-    acknowledged: Vec<Revision>,
-    unknown: u64,
-}
-
-impl Answers {
-    fn write(&mut self, store: &Store, writes: Vec<Write>) {
-        match store.write_batch(writes) {
-            Ok(revisions) => self.acknowledged.extend(revisions),
-            Err(error) => {
-                self.unknown += 1;
-                expect_refusal(&error);
+/// Errors that the fault explains: only what is not there because of an unknown write may be
+/// missed, and the first that is none of those names the cause.
+fn judge_errors(answers: &Answers, trouble: Trouble) -> Result<(), String> {
+    let mut named = false;
+    for error in &answers.errors {
+        match error.kind() {
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::Conflict
+            | ErrorKind::Future => {}
+            ErrorKind::Unavailable if named => {}
+            ErrorKind::Unavailable => {
+                named = names_cause(error, trouble);
+                ensure(named, || {
+                    format!("{error}: does not say {}", trouble.cause())
+                })?;
+            }
+            ErrorKind::Invalid | ErrorKind::Gone | ErrorKind::Corrupt => {
+                return Err(error.to_string());
             }
         }
     }
+    Ok(())
+}
 
-    /// The store heals itself: after some tries a write is accepted.
-    fn heal(&mut self, store: &Store, name: &str) {
-        for attempt in 0..TRIES_MAX {
-            let name = key(&format!("{name}-{attempt}"));
-            match store.write(Write::create(name, body(1))) {
-                Ok(revision) => {
-                    self.acknowledged.push(revision);
-                    assert_eq!(store.write_failure(), None);
-                    return;
-                }
-                Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
-            }
-            std::thread::sleep(PAUSE);
-        }
-        panic!("writes are refused for ever: {:?}", store.write_failure());
+/// While the trouble lasts, either no write has met with it yet, or writes are refused with the
+/// reason.
+fn judge_refusal(stage: &mut Stage, trouble: Trouble) -> Result<(), String> {
+    let before = stage.answers.errors.len();
+    stage.create("probe", 1);
+    let refused = stage.answers.errors.len() > before;
+    // Reads go on where they can; where they cannot, they say why.
+    if let Err(error) = read_all(stage.store()) {
+        stage.answers.errors.push(error);
     }
-}
-
-/// Only what is not there because of an unknown write may be missed; else the fault is named.
-fn expect_refusal(error: &Error) {
-    let kinds = [
-        ErrorKind::Unavailable,
-        ErrorKind::NotFound,
-        ErrorKind::AlreadyExists,
-    ];
-    assert!(kinds.contains(&error.kind()), "{error}");
-}
-
-type Script = fn(&Store, &mut Answers);
-
-/// Single writes of every kind, with reads between.
-fn singles(store: &Store, answers: &mut Answers) {
-    for name in ["a", "b"] {
-        answers.write(store, vec![Write::create(key(name), body(10))]);
-        answers.write(store, vec![Write::update(key(name), body(6_000))]);
-        read(store, name);
-    }
-    answers.write(store, vec![Write::delete(key("a"))]);
-    read(store, "a");
-    answers.write(store, vec![Write::create(key("a"), body(20))]);
-    read(store, "a");
-}
-
-/// Batches that make the file grow.
-fn batches(store: &Store, answers: &mut Answers) {
-    for round in 0..3 {
-        let name = |number| key(&format!("n{round}-{number}"));
-        let writes = (0..4).map(|number| Write::create(name(number), body(120_000)));
-        answers.write(store, writes.collect());
-        let writes = (0..2).map(|number| Write::delete(name(number)));
-        answers.write(store, writes.collect());
-    }
-    read(store, "n0-3");
-}
-
-/// Reads in every way; an error is one that says try again.
-fn read(store: &Store, name: &str) {
-    let read = || -> Result<(), Error> {
-        let snapshot = store.snapshot()?;
-        snapshot.get(&key(name))?;
-        snapshot.list(&List::new(Collection::all()))?;
-        snapshot.history(&key(name), 2, None)?;
-        let mut watch = store.watch(Collection::all(), Filter::default(), Version::ZERO)?;
-        while watch.try_next()?.is_some() {}
-        Ok(())
-    };
-    if let Err(error) = read() {
-        expect_refusal(&error);
-    }
-}
-
-/// Runs the script with this fault; says whether the fault struck.
-fn strike(script: Script, fault: Fault) -> bool {
-    let disk = Disk::new();
-    let store = Store::open_on(disk.clone(), options()).unwrap();
-    disk.plan(fault);
-    let mut answers = Answers::default();
-    script(&store, &mut answers);
-    if fault.lasting {
-        expect_reason(&store, &mut answers);
-    }
-    let failures = disk.mend();
-    answers.heal(&store, "healed");
-    expect_whole(&store, &answers);
-    let image = reopen(store, &disk);
-    expect_whole(&image, &answers);
-    failures > 0
-}
-
-fn reopen(store: Store, disk: &Arc<Disk>) -> Store {
-    drop(store);
-    Store::open_on(disk.clone(), options()).unwrap()
-}
-
-/// While the disk is broken, either no write has met it yet, or writes are refused with a reason.
-fn expect_reason(store: &Store, answers: &mut Answers) {
-    let before = answers.unknown;
-    answers.write(store, vec![Write::create(key("probe"), body(1))]);
-    if answers.unknown == before {
-        return;
+    if !refused {
+        return Ok(());
     }
     // The answer to the write that failed may come before the reason is set.
     let reason = (0..TRIES_MAX).find_map(|_| {
         std::thread::sleep(Duration::from_millis(1));
-        store.write_failure()
+        stage.store().write_failure()
     });
-    assert!(reason.is_some_and(|reason| !reason.is_empty()));
-    let refused = store.write(Write::create(key("refused"), body(1)));
-    assert_eq!(
-        refused.unwrap_err().kind(),
-        ErrorKind::Unavailable,
-        "a broken disk took a write"
-    );
+    let reason = reason.unwrap_or_default();
+    ensure(reason.contains(&trouble.cause()), || {
+        format!("the reason is {reason:?}")
+    })?;
+    let answer = stage.store().write(Write::create(key("refused"), body(1)));
+    match answer {
+        Err(error) => ensure(names_cause(&error, trouble), || error.to_string()),
+        Ok(_) => Err("a broken disk took a write".to_owned()),
+    }
 }
 
-/// Every acknowledged revision is in the log, no batch is there in half, and the check is clean.
-fn expect_whole(store: &Store, answers: &Answers) {
-    let mut watch = store
-        .watch(Collection::all(), Filter::default(), Version::ZERO)
-        .unwrap();
-    let mut log = Vec::new();
-    while let Some(event) = watch.try_next().unwrap() {
-        log.push(event.object);
-    }
+/// Every acknowledged revision is in the log and nothing that was refused, no batch is there in
+/// half, and the check is clean.
+fn judge_whole(store: &Store, answers: &Answers) -> Result<(), String> {
+    let log = read_log(store).map_err(shown)?;
+    let known = |revision: &Revision| {
+        let author = &revision.header().author;
+        let acknowledged = || {
+            let mut all = answers.acknowledged.iter();
+            all.any(|made| made.version() == revision.version())
+        };
+        answers.uncertain.contains(author) || acknowledged()
+    };
     for revision in &answers.acknowledged {
         let at = usize::try_from(revision.version().get()).unwrap() - 1;
-        assert_eq!(log.get(at), Some(revision), "an acknowledged write is lost");
+        ensure(log.get(at) == Some(revision), || {
+            format!("{revision:?} is lost")
+        })?;
     }
-    let last = log.last().unwrap();
-    assert_eq!(last.header().batch_end, last.version(), "half of a batch");
-    let report = store.check().unwrap();
-    assert_eq!(report.wrong, 0, "{report:?}");
-    assert_eq!(report.revisions, log.len() as u64);
+    for revision in &log {
+        ensure(known(revision), || format!("{revision:?} was refused"))?;
+    }
+    let last = log
+        .last()
+        .map(|last| (last.header().batch_end, last.version()));
+    ensure(last.is_none_or(|(end, last)| end == last), || {
+        "half of a batch".to_owned()
+    })?;
+    let report = store.check().map_err(shown)?;
+    ensure(
+        report.wrong == 0 && report.revisions == log.len() as u64,
+        || format!("{report:?}"),
+    )
 }
 
-/// Fails every call of this kind in turn; says how many there were.
-fn strike_each(script: Script, call: Option<Call>, lasting: bool, stride: u64) -> u64 {
+/// A watch that was open all the time has seen the whole log, once and in order.
+fn judge_watch(mut watch: Watch, store: &Store) -> Result<(), String> {
+    let mut seen = Vec::new();
+    while let Some(event) = watch.try_next().map_err(shown)? {
+        seen.push(event.object);
+    }
+    ensure(seen == read_log(store).map_err(shown)?, || {
+        "the watch saw another log".to_owned()
+    })
+}
+
+/// Runs the script with this fault; says whether the fault struck.
+fn strike(script: Script, fault: Fault) -> Result<bool, String> {
+    let disk = Disk::new();
+    // The first script strikes the birth of the store as well.
+    if script.0 == SCRIPTS[0].0 {
+        disk.plan(fault);
+    }
+    let mut stage = Stage::new(&disk);
+    if script.0 != SCRIPTS[0].0 {
+        disk.plan(fault);
+    }
+    // The script that reopens the store ends it, and no watch may outlive it.
+    let watch = Some(script.0).filter(|name| !name.starts_with("reopened"));
+    let watch = watch.and_then(|_| watch_all(stage.store()).ok());
+    (script.1)(&mut stage);
+    if fault.trouble.lasts() && disk.failures() > 0 && disk.is_planned() {
+        judge_refusal(&mut stage, fault.trouble)?;
+    }
+    judge_cut(&disk, &stage.answers)?;
+    let failures = disk.mend();
+    if fault.trouble != Trouble::Ignored {
+        judge_errors(&stage.answers, fault.trouble)?;
+    }
+    let healed = heal(stage.store(), "healed")?;
+    stage.answers.acknowledged.push(healed);
+    judge_whole(stage.store(), &stage.answers)?;
+    if let Some(watch) = watch {
+        judge_watch(watch, stage.store())?;
+    }
+    judge_cut(&disk, &stage.answers)?;
+    stage.reopen();
+    judge_whole(stage.store(), &stage.answers)?;
+    Ok(failures > 0)
+}
+
+/// If the power went now and all that was not synced were gone, nothing acknowledged would be.
+fn judge_cut(disk: &Disk, answers: &Answers) -> Result<(), String> {
+    let image = Disk::with(disk.synced());
+    let store = Store::open_on(image, options()).map_err(shown)?;
+    judge_whole(&store, answers)
+}
+
+/// As [`strike`]; a panic is a finding too.
+fn contained(script: Script, fault: Fault) -> Result<bool, String> {
+    let struck = catch_unwind(AssertUnwindSafe(|| strike(script, fault)));
+    struck.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+/// Strikes every call of a script in turn.
+fn strike_each(script: Script, trouble: Trouble, stride: u64, tally: &Tally) {
     for nth in 0..CALLS_MAX {
         let fault = Fault {
-            call,
+            trouble,
+            call: None,
             after: nth * stride,
-            lasting,
         };
-        if !strike(script, fault) {
-            return nth;
+        match contained(script, fault) {
+            Ok(true) => tally.add(1),
+            Ok(false) => {
+                let reached = nth > 0 || (cfg!(feature = "canary") && trouble == Trouble::LostSync);
+                assert!(
+                    reached,
+                    "no call of {:?} was struck by {trouble:?}",
+                    script.0
+                );
+                return;
+            }
+            Err(problem) => {
+                let (name, after) = (script.0, fault.after);
+                tally.report(format!("{name}, {trouble:?} after {after}: {problem}"));
+            }
+        }
+        if tally.is_full() {
+            return;
         }
     }
-    panic!("the script has no end");
+    panic!("the script {:?} has no end", script.0);
+}
+
+/// Strikes every script with these troubles.
+fn strike_all(troubles: &[(Trouble, u64)]) -> Tally {
+    let tally = Tally::default();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let item = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&script) = SCRIPTS.get(item / troubles.len()) else {
+                        return;
+                    };
+                    let (trouble, stride) = troubles[item % troubles.len()];
+                    strike_each(script, trouble, stride, &tally);
+                }
+            });
+        }
+    });
+    tally
 }
 
 #[test]
-fn any_one_call_of_single_writes_may_fail() {
-    let calls = strike_each(singles, None, false, 1);
-    assert!(calls > 100, "only {calls} calls were struck");
+fn any_call_of_any_script_may_fail() {
+    strike_all(&TROUBLES).expect("struck calls", STRIKES_MIN, cfg!(feature = "canary"));
 }
 
 #[test]
-fn any_one_call_of_batches_may_fail() {
-    let kinds = [Call::Read, Call::Write, Call::SetLen, Call::Sync];
-    for call in kinds {
-        // Syncs are never reached where the canary feature has taken them out.
-        let expected = u64::from(!(cfg!(feature = "canary") && call == Call::Sync));
-        let calls = strike_each(batches, Some(call), false, 1);
-        assert!(calls >= expected, "no {call:?} was struck");
-    }
-}
-
-#[test]
-fn the_disk_may_stay_broken_from_any_call_on() {
-    let calls = strike_each(singles, None, true, 4);
-    assert!(calls > 25, "only {calls} calls were struck");
-}
-
-/// A reader of a store that nobody writes to.
-fn try_read(store: &Store) -> Result<(), Error> {
-    let list = List::new(Collection::all());
-    store.snapshot()?.list(&list).map(drop)
+fn a_call_that_the_disk_ignores_is_found() {
+    strike_all(&[(Trouble::Ignored, 1)]).expect("ignored calls", 1, true);
 }
 
 #[test]
@@ -235,21 +281,19 @@ fn reads_come_back_without_a_write() {
     let disk = Disk::new();
     let store = Store::open_on(disk.clone(), options()).unwrap();
     store.write(Write::create(key("a"), body(9_000))).unwrap();
-    // What is closed is in the tables.
-    let store = reopen(store, &disk);
-    for after in 0..2 {
+    for after in 0..4 {
         let before = disk.reads();
-        try_read(&store).unwrap();
-        assert!(disk.reads() > before + 1, "the cache hides the reads");
+        read_all(&store).unwrap();
+        assert!(disk.reads() > before + 3, "the cache hides the reads");
         disk.plan(Fault {
+            trouble: Trouble::Io,
             call: Some(Call::Read),
             after,
-            lasting: false,
         });
-        let error = try_read(&store).unwrap_err();
+        let error = read_all(&store).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         assert_eq!(disk.mend(), 1);
-        assert_eq!(try_read(&store), Ok(()));
+        assert_eq!(read_all(&store), Ok(()));
     }
 }
 
@@ -265,15 +309,16 @@ impl Drop for Done<'_> {
 #[test]
 fn readers_without_a_pause_do_not_keep_writes_away() {
     let disk = Disk::new();
-    let store = Store::open_on(disk.clone(), options()).unwrap();
-    let mut answers = Answers::default();
-    singles(&store, &mut answers);
+    let mut stage = Stage::new(&disk);
+    (SCRIPTS[3].1)(&mut stage);
     let done = AtomicBool::new(false);
+    let mut healed = Vec::new();
+    let reader = &stage.store().clone();
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    if let Err(error) = try_read(&store) {
+                    if let Err(error) = read_all(reader) {
                         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
                     }
                 }
@@ -282,17 +327,16 @@ fn readers_without_a_pause_do_not_keep_writes_away() {
         let done = Done(&done);
         for after in 0..20 {
             disk.plan(Fault {
+                trouble: Trouble::Short,
                 call: Some(Call::Write),
                 after,
-                lasting: false,
             });
-            let name = key(&format!("struck{after}"));
-            answers.write(&store, vec![Write::create(name, body(2_000))]);
+            stage.create(&format!("struck{after}"), 2_000);
             disk.mend();
-            let name = format!("again{after}");
-            answers.heal(&store, &name);
+            healed.push(heal(stage.store(), &format!("again{after}")).unwrap());
         }
         drop(done);
     });
-    expect_whole(&store, &answers);
+    stage.answers.acknowledged.extend(healed);
+    judge_whole(stage.store(), &stage.answers).unwrap();
 }

@@ -2,15 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bytes;
+mod clients;
 mod crash;
+mod cuts;
 mod disk;
 mod faults;
 mod handles;
 mod limits;
 mod links;
 mod model;
+mod ops;
+mod order;
 mod random;
 mod reference;
+mod scripts;
 mod search;
+mod short;
+mod suite;
+mod trace;
 mod validator;
 mod watch;

@@ -2,7 +2,8 @@
 //! judged wrongly, a read of the past that is off by one, a page that drops or repeats an entry.
 //!
 //! Random sequences of operations run against the store and against the plain model of
-//! `reference`, a vector of revisions. Every answer must be equal, errors included.
+//! `reference`, a vector of revisions. Every answer must be equal, errors included. Where the
+//! store is not told the versions that writes demand, the same suite must find it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use annals::{
     Timestamp, Version, Write,
 };
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::disk::Disk;
 use crate::reference::{Change, Model, Spec, UNKNOWN_UID, choice, collection, filter, key};
+use crate::suite::{first_seed, scaled};
 
 /// How many sequences a run plays.
-const SEQUENCES: u32 = 2_000;
+const SEQUENCES: u64 = 10_000;
 
 /// One operation. Numbers are reduced to what exists when it runs.
 #[derive(Clone, Debug)]
@@ -103,6 +105,8 @@ fn op() -> impl Strategy<Value = Op> {
 
 /// The store and its model.
 struct Pair {
+    /// A planted bug: the store is not told which version a write demands.
+    blind: bool,
     disk: Arc<Disk>,
     clock: Arc<ManualClock>,
     store: Store,
@@ -111,16 +115,20 @@ struct Pair {
 
 fn open(disk: &Arc<Disk>, clock: &Arc<ManualClock>) -> Store {
     let clock = Arc::clone(clock);
-    let options = Options::new().index(false).cache_bytes(1 << 20);
+    let options = Options::new()
+        .index(false)
+        .cache_bytes(1 << 20)
+        .overlay(3, 1 << 20);
     // A ring of four revisions: most watches begin on disk.
     Store::open_on(disk.clone(), options.ring(4, 1 << 20).clock(clock)).unwrap()
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(blind: bool) -> Self {
         let (disk, clock) = (Disk::new(), Arc::new(ManualClock::default()));
         let store = open(&disk, &clock);
         Pair {
+            blind,
             disk,
             clock,
             store,
@@ -170,6 +178,7 @@ impl Pair {
             }
             Op::Reopen => {
                 let Pair {
+                    blind,
                     disk,
                     clock,
                     store,
@@ -180,6 +189,7 @@ impl Pair {
                 let store = open(&disk, &clock);
                 assert_eq!(store.epoch(), epoch);
                 return Pair {
+                    blind,
                     disk,
                     clock,
                     store,
@@ -194,7 +204,11 @@ impl Pair {
 
     fn write(&mut self, drafts: &[Draft]) {
         let specs: Vec<Spec> = drafts.iter().map(|draft| self.decide(draft)).collect();
-        let writes = specs.iter().map(intend).collect();
+        let mut told = specs.clone();
+        if self.blind {
+            told.iter_mut().for_each(|spec| spec.if_version = None);
+        }
+        let writes = told.iter().map(intend).collect();
         let (answer, expected) = (self.store.write_batch(writes), self.model.apply(&specs));
         match (answer, expected) {
             (Ok(revisions), Ok(count)) => {
@@ -383,31 +397,36 @@ pub(crate) fn intend(spec: &Spec) -> Write {
 }
 
 /// Plays sequences; a failing one is made shorter before it is shown.
-fn play(sequences: u32) {
+fn play(sequences: u64, part: u64, blind: bool) -> Result<(), String> {
     let config = Config {
-        cases: sequences,
+        cases: u32::try_from(scaled(sequences)).unwrap(),
         failure_persistence: None,
-        max_shrink_iters: 4_000,
+        max_shrink_iters: if blind { 0 } else { 4_000 },
+        rng_seed: RngSeed::Fixed(2 * first_seed() + part),
         ..Config::default()
     };
     let ops = prop::collection::vec(op(), 1..32);
     let played = TestRunner::new(config).run(&ops, |ops| {
-        Pair::new().run(ops);
+        Pair::new(blind).run(ops);
         Ok(())
     });
-    if let Err(failure) = played {
-        panic!("{failure}");
-    }
+    played.map_err(|failure| failure.to_string())
 }
 
 #[test]
 fn sequences_answer_as_the_model_first_half() {
-    play(SEQUENCES / 2);
+    play(SEQUENCES / 2, 0, false).unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 #[test]
 fn sequences_answer_as_the_model_second_half() {
-    play(SEQUENCES / 2);
+    play(SEQUENCES / 2, 1, false).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn demands_that_the_store_is_not_told_are_found() {
+    let found = play(SEQUENCES / 2, 0, true).unwrap_err();
+    println!("sequences: the planted bug was found: {found}");
 }
 
 /// What one of many writers was told, and which versions the store was at before and after.

@@ -33,7 +33,10 @@ const SHARED_KEYS: usize = 4;
 const WATCHDOG: Duration = Duration::from_secs(3);
 
 fn open(ring: usize) -> Store {
-    let options = Options::new().index(false).ring(ring, 64 * 1024);
+    let options = Options::new()
+        .index(false)
+        .ring(ring, 64 * 1024)
+        .overlay(256, 1 << 20);
     Store::open_on(Disk::new(), options.cache_bytes(8 << 20)).unwrap()
 }
 
