@@ -201,12 +201,18 @@ impl Disk {
 
     /// Commits these revisions, which continue the versions without a gap, in one frame.
     ///
+    /// `publish` tells the watchers: readers see the new state when it has returned, so that no one
+    /// learns of a version from one that the other does not know.
+    ///
     /// After an error it is not known whether they are durable; they are not visible, and nothing
     /// can be committed until [`Disk::reopen`].
-    pub(crate) fn commit(&self, revisions: Vec<Staged>) -> Result<(), Error> {
-        let Some(first) = revisions.first() else {
-            return Ok(());
-        };
+    pub(crate) fn commit<T>(
+        &self,
+        revisions: Vec<Staged>,
+        publish: impl FnOnce() -> T,
+    ) -> Result<T, Error> {
+        let first = revisions.first();
+        let first = first.ok_or_else(|| Error::corrupt("a commit without revisions"))?;
         let mut frame = Frame::new(first.revision.version());
         let mut entries = Vec::with_capacity(revisions.len());
         for Staged {
@@ -234,15 +240,19 @@ impl Disk {
             tally.add(&entry.header);
             active.push(entry);
         }
-        self.replace(|state| State {
-            head: Version::new(state.head.get() + tally.revisions),
-            live: state.live.wrapping_add_signed(tally.live),
-            trash: state.trash.wrapping_add_signed(tally.trash),
-            ..state.share()
+        let mut published = None;
+        self.replace(|state| {
+            published = Some(publish());
+            State {
+                head: Version::new(state.head.get() + tally.revisions),
+                live: state.live.wrapping_add_signed(tally.live),
+                trash: state.trash.wrapping_add_signed(tally.trash),
+                ..state.share()
+            }
         });
         drop(log);
         self.applier.touch();
-        Ok(())
+        published.ok_or(Error::Closed)
     }
 
     /// After a failed commit: makes sure that nothing of it will ever be found.
@@ -276,12 +286,13 @@ impl Disk {
         self.epoch
     }
 
-    /// Why commits are refused at the moment, if they are: the tables cannot be written, and the
-    /// overlay is full.
+    /// Why commits are refused at the moment, if they are: the tables cannot be read, or cannot be
+    /// written and the overlay is full.
     pub(crate) fn failure(&self) -> Option<String> {
         let state = self.state();
         let full = state.sealed.is_some() && self.fill_of(&state.active) >= 1.0;
-        self.applier.failure().filter(|_| full)
+        let unwritable = || self.applier.failure().filter(|_| full);
+        self.tables.fault().or_else(unwritable)
     }
 
     /// The size of the files in bytes.

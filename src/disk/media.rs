@@ -5,8 +5,12 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::StorageBackend;
+
+use crate::Error;
+use crate::sync::Mutex;
 
 /// A flat, growing space of bytes that can be made durable.
 ///
@@ -115,10 +119,51 @@ impl Media for FileMedia {
     }
 }
 
+/// The first failure of a handle: what comes after it says only that there was one.
+#[derive(Debug, Default)]
+pub(super) struct Fault {
+    struck: AtomicBool,
+    cause: Mutex<Option<String>>,
+}
+
+impl Fault {
+    /// Remembers what the medium has answered.
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| {
+            self.cause.lock().get_or_insert_with(|| error.to_string());
+        })
+    }
+
+    /// A call on the handle has failed.
+    pub(super) fn strike(&self, error: &Error) {
+        self.cause.lock().get_or_insert_with(|| match error {
+            Error::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        });
+        self.struck.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_struck(&self) -> bool {
+        self.struck.load(Ordering::Acquire)
+    }
+
+    /// Why, if a call has failed.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.cause.lock().clone().filter(|_| self.has_struck())
+    }
+
+    /// There is a new handle.
+    pub(super) fn clear(&self) {
+        *self.cause.lock() = None;
+        self.struck.store(false, Ordering::Release);
+    }
+}
+
 /// Shows a medium to redb. The locks it asks for are granted: the directory lock is ours.
 #[derive(Debug)]
 pub(super) struct Backend {
     pub(super) media: Arc<dyn Media>,
+    pub(super) fault: Arc<Fault>,
 }
 
 type Locked<T> = Result<T, redb::BackendError>;
@@ -126,27 +171,27 @@ type Range = std::ops::Bound<u64>;
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.media.len()
+        self.fault.note(self.media.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.media.read(offset, out)
+        self.fault.note(self.media.read(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.media.set_len(len)
+        self.fault.note(self.media.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
         if cfg!(feature = "canary") {
             Ok(())
         } else {
-            self.media.sync()
+            self.fault.note(self.media.sync())
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.media.write(offset, data)
+        self.fault.note(self.media.write(offset, data))
     }
 
     fn try_lock_range(&self, _start: Range, _end: Range) -> Locked<bool> {

@@ -15,8 +15,9 @@
 //! proves.
 //!
 //! How it fails: a failed append refuses writes until [`Disk::reopen`] has voided its place in the
-//! log (P1). The tables are reopened by whoever meets their failure; meanwhile commits go on until
-//! the overlay is full. Damage is [`Error::Corrupt`], never a panic.
+//! log (P1). The tables are reopened by whoever meets their failure; a commit needs to read them.
+//! Where they can be read and not written, commits go on until the overlay is full. Damage is
+//! [`Error::Corrupt`], never a panic.
 
 mod apply;
 mod birth;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
@@ -15,7 +15,7 @@ use redb::{
 };
 
 use super::birth::discard_unfinished;
-use super::media::{Backend, Media};
+use super::media::{Backend, Fault, Media};
 use super::overlay::Entry;
 use super::record::{decode_header, encode_header};
 use super::{Settings, Shelf, Visit};
@@ -49,7 +49,7 @@ pub(super) struct Tables {
     /// `None` while the file is being reopened.
     database: Mutex<Option<Arc<Database>>>,
     /// Whether a call on the open handle has failed: then it will not work again.
-    broken: Arc<AtomicBool>,
+    fault: Arc<Fault>,
 }
 
 fn failed(cause: impl Into<redb::Error>) -> Error {
@@ -75,7 +75,7 @@ impl Tables {
             media,
             settings,
             database: Mutex::new(None),
-            broken: Arc::default(),
+            fault: Arc::default(),
         };
         let base = tables.replace(None)?;
         Ok((tables, base))
@@ -83,7 +83,12 @@ impl Tables {
 
     /// Whether a call has failed since the file was opened.
     pub(super) fn is_broken(&self) -> bool {
-        self.broken.load(Ordering::Acquire)
+        self.fault.has_struck()
+    }
+
+    /// Why the file has to be reopened, if it has.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.cause()
     }
 
     /// Closes the file and opens it again, if a call has failed. Nobody may hold a [`Base`] of the
@@ -98,15 +103,18 @@ impl Tables {
             && let Err(shared) = Arc::try_unwrap(database).map(drop)
         {
             *slot = Some(shared);
-            return Err(Error::unavailable("reads are still open on the old handle"));
+            let cause = self.fault.cause().unwrap_or_default();
+            return Err(Error::unavailable(format!(
+                "{cause}: the file is reopened when the reads of the old handle have ended"
+            )));
         }
-        let database = Arc::new(guarded(|| open(&self.media, self.settings))?);
-        let base = guarded(|| Base::open(Arc::clone(&database), Arc::clone(&self.broken)))?;
+        let database = Arc::new(guarded(|| open(&self.media, &self.fault, self.settings))?);
+        let base = guarded(|| Base::open(Arc::clone(&database), Arc::clone(&self.fault)))?;
         if expected.is_some_and(|epoch| epoch != base.meta.epoch) {
             return Err(Error::corrupt("the file now holds another store"));
         }
         *slot = Some(database);
-        self.broken.store(false, Ordering::Release);
+        self.fault.clear();
         Ok(Arc::new(base))
     }
 
@@ -125,11 +133,12 @@ impl Tables {
             let transaction = begin(database)?;
             append(&transaction, entries, done)?;
             transaction.commit().map_err(failed)?;
-            Base::open(Arc::clone(database), Arc::clone(&self.broken))
+            Base::open(Arc::clone(database), Arc::clone(&self.fault))
         });
         // Whatever went wrong, what is on disk is not known now.
-        self.broken.fetch_or(result.is_err(), Ordering::AcqRel);
-        result.map(Arc::new)
+        result
+            .map(Arc::new)
+            .inspect_err(|error| self.fault.strike(error))
     }
 
     pub(super) fn size(&self) -> Result<u64, Error> {
@@ -137,7 +146,7 @@ impl Tables {
     }
 }
 
-fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<Database, Error> {
+fn open(media: &Arc<dyn Media>, fault: &Arc<Fault>, settings: Settings) -> Result<Database, Error> {
     discard_unfinished(&**media).map_err(Error::unavailable)?;
     // What a killed process has left may be in the system's memory only, and the commit log is
     // about to rely on it.
@@ -146,6 +155,7 @@ fn open(media: &Arc<dyn Media>, settings: Settings) -> Result<Database, Error> {
     }
     let backend = Backend {
         media: Arc::clone(media),
+        fault: Arc::clone(fault),
     };
     let database = Database::builder()
         .set_cache_size(settings.cache_bytes)
@@ -307,7 +317,7 @@ pub(super) struct Base {
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
     pub(super) meta: Meta,
-    broken: Arc<AtomicBool>,
+    fault: Arc<Fault>,
     _database: Arc<Database>,
 }
 
@@ -315,7 +325,7 @@ pub(super) struct Base {
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
 
 impl Base {
-    fn open(database: Arc<Database>, broken: Arc<AtomicBool>) -> Result<Self, Error> {
+    fn open(database: Arc<Database>, fault: Arc<Fault>) -> Result<Self, Error> {
         let transaction = database.begin_read().map_err(failed)?;
         let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
         Ok(Base {
@@ -324,7 +334,7 @@ impl Base {
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
             meta,
-            broken,
+            fault,
             _database: database,
         })
     }
@@ -332,8 +342,8 @@ impl Base {
     /// Runs a read; an error of the medium is remembered, as the handle is of no use after it.
     fn read<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let result = guarded(work);
-        if matches!(result, Err(Error::Unavailable { .. })) {
-            self.broken.store(true, Ordering::Release);
+        if let Err(error @ Error::Unavailable { .. }) = &result {
+            self.fault.strike(error);
         }
         result
     }

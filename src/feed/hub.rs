@@ -55,8 +55,15 @@ impl Hub {
         Version::new(self.head.load(Ordering::Acquire))
     }
 
-    /// Makes a commit known. It continues the log without a gap.
+    /// Makes a commit known, which continues the log without a gap, and wakes whom it concerns.
+    #[cfg(test)]
     pub(crate) fn publish(&self, commit: Commit) {
+        self.add(commit).ring();
+    }
+
+    /// Makes a commit known, which continues the log without a gap. Those who wait for it are
+    /// woken when the answer is rung.
+    pub(crate) fn add(&self, commit: Commit) -> Bells {
         let first = commit.changes().first();
         assert_eq!(
             first.map(|change| change.revision.version()),
@@ -72,9 +79,7 @@ impl Hub {
         }
         self.head.store(last.get(), Ordering::Release);
         drop(topics);
-        if !CANARY {
-            touched.iter().for_each(|topic| topic.ring());
-        }
+        Bells { touched }
     }
 
     /// Tells all watchers that nothing more will come.
@@ -110,6 +115,21 @@ impl Hub {
     /// `false`.
     pub(crate) fn wait(self: &Arc<Self>, after: Version, deadline: Option<Instant>) -> bool {
         self.join("", Filter::default()).wait(after, deadline)
+    }
+}
+
+/// The topics that a commit has touched.
+#[must_use = "who waits is woken by `ring`"]
+pub(crate) struct Bells {
+    touched: Vec<Arc<Topic>>,
+}
+
+impl Bells {
+    /// Wakes who waits for them.
+    pub(crate) fn ring(self) {
+        if !CANARY {
+            self.touched.iter().for_each(|topic| topic.ring());
+        }
     }
 }
 

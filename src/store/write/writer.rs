@@ -86,14 +86,16 @@ impl Writer {
             .collect();
         let (staged, changes) = stage.finish();
         if let Some(commit) = Commit::new(changes) {
-            if let Err(error) = self.disk.commit(staged) {
-                let reason = format!("the commit failed: {error}");
-                let unknown = Error::Uncertain { reason };
-                answer_all(decided.into_iter().map(|(answer, _)| answer), &unknown);
-                return Err(error);
+            match self.disk.commit(staged, || self.hub.add(commit)) {
+                Ok(bells) => bells.ring(),
+                Err(error) => {
+                    let reason = format!("the commit failed: {error}");
+                    let unknown = Error::Uncertain { reason };
+                    answer_all(decided.into_iter().map(|(answer, _)| answer), &unknown);
+                    return Err(error);
+                }
             }
             self.last_time = time;
-            self.hub.publish(commit);
         }
         self.last_commit = started.elapsed();
         for (answer, decision) in decided {
