@@ -47,8 +47,8 @@ impl Default for Options {
         Options {
             cache_bytes: 128 * 1024 * 1024,
             object_bytes_max: 1024 * 1024,
-            overlay_revisions: 12 * 1024,
-            overlay_bytes: 24 * 1024 * 1024,
+            overlay_revisions: 20 * 1024,
+            overlay_bytes: 40 * 1024 * 1024,
             ring_revisions: 16 * 1024,
             ring_bytes: 64 * 1024 * 1024,
             kinds: Vec::new(),
@@ -80,7 +80,7 @@ impl Options {
     /// How many revisions, and how many bytes of them, are gathered in memory before they are put
     /// into the tables together; up to twice as much may be on the way. A write is durable without
     /// that: the commit log has it. More makes sustained writing cheaper, and opening after a
-    /// crash slower. Default: 12,288 and 24 MiB.
+    /// crash slower. Default: 20,480 and 40 MiB.
     pub fn overlay(mut self, revisions: usize, bytes: usize) -> Self {
         self.overlay_revisions = revisions.max(1);
         self.overlay_bytes = bytes.max(1);

@@ -6,7 +6,6 @@ mod modelled;
 
 #[cfg(not(feature = "shuttle"))]
 mod real {
-    pub(crate) use crossbeam::channel::{Sender, bounded};
     pub(crate) use parking_lot::{Condvar, Mutex, RwLock};
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
 }

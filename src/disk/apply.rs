@@ -168,16 +168,14 @@ impl Applier {
         let Some(layer) = disk.state().sealed.clone() else {
             return Ok(());
         };
-        let entries = layer.all();
+        let (revisions, _) = layer.size();
         self.done.store(0, Ordering::Relaxed);
-        self.total
-            .store(entries.len() * APPLY_STEPS, Ordering::Relaxed);
+        self.total.store(revisions * APPLY_STEPS, Ordering::Relaxed);
         let started = Instant::now();
-        let base = disk.tables.apply(&entries, &self.done)?;
-        let count = u64::try_from(entries.len()).unwrap_or(u64::MAX).max(1);
+        let base = disk.tables.apply(&layer, &self.done)?;
+        let count = u64::try_from(revisions).unwrap_or(u64::MAX).max(1);
         let spent = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.cost.store(spent / count, Ordering::Relaxed);
-        drop(entries);
         disk.unseal(base);
         Ok(())
     }

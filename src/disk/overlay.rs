@@ -24,9 +24,9 @@ pub(crate) struct Entry {
 
 impl Entry {
     fn bytes(&self) -> usize {
-        let body = self.body.get().map_or(0, |body| body.len());
-        // The allowance is for the header, its key and its place in the maps.
-        body + self.stored_header.len() + self.stored_body.len() + 512
+        // The allowance is for the header, its key and its place in the maps. The body itself is
+        // shared with the ring of the feed, which counts it.
+        self.stored_header.len() + self.stored_body.len() + 512
     }
 }
 
@@ -93,6 +93,21 @@ impl Layer {
     /// All entries, in version order.
     pub(super) fn all(&self) -> Vec<Arc<Entry>> {
         self.entries.read().log.clone()
+    }
+
+    /// For every key, in order, its first and its newest revision in this layer, of those above
+    /// `known`.
+    pub(super) fn by_key(&self, known: Version) -> Vec<(Arc<Entry>, Arc<Entry>)> {
+        let entries = self.entries.read();
+        let ends = |places: &Vec<u32>| {
+            let mut above = places
+                .iter()
+                .filter_map(|&place| entries.log.get(place as usize))
+                .filter(|entry| entry.header.version > known);
+            let first = above.next()?;
+            Some((Arc::clone(first), Arc::clone(above.last().unwrap_or(first))))
+        };
+        entries.keys.values().filter_map(ends).collect()
     }
 
     /// The revision of this version.

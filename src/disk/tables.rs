@@ -3,20 +3,19 @@
 //! redb is kept to its boring subset: durable commits with quick repair, no savepoints, one
 //! writer. Panics of redb are caught here and reported as damage.
 
-use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     TableDefinition, WriteTransaction,
 };
 
 use super::birth::discard_unfinished;
 use super::media::{Backend, Fault, Media};
-use super::overlay::Entry;
+use super::overlay::{Entry, Layer};
 use super::record::{decode_header, encode_header};
 use super::{Settings, Shelf, Visit};
 use crate::Error;
@@ -118,20 +117,16 @@ impl Tables {
         Ok(Arc::new(base))
     }
 
-    /// Puts these revisions, which continue what the tables have, into them in one durable
-    /// commit; those that are in them already are left out. `done` counts the steps of the work,
+    /// Puts the revisions of this layer, which continue what the tables have, into them in one
+    /// durable commit; those that are in them already are left out. `done` counts the steps of the work,
     /// [`APPLY_STEPS`] a revision.
-    pub(super) fn apply(
-        &self,
-        entries: &[Arc<Entry>],
-        done: &AtomicUsize,
-    ) -> Result<Arc<Base>, Error> {
+    pub(super) fn apply(&self, layer: &Layer, done: &AtomicUsize) -> Result<Arc<Base>, Error> {
         let slot = self.database.lock();
         let reopening = || Error::unavailable("the file is being reopened after an I/O error");
         let database = slot.as_ref().ok_or_else(reopening)?;
         let result = guarded(|| {
             let transaction = begin(database)?;
-            append(&transaction, entries, done)?;
+            append(&transaction, layer, done)?;
             transaction.commit().map_err(failed)?;
             Base::open(Arc::clone(database), Arc::clone(&self.fault))
         });
@@ -229,11 +224,8 @@ fn begin(database: &Database) -> Result<WriteTransaction, Error> {
 pub(super) const APPLY_STEPS: usize = 3;
 
 /// The one write path: headers, bodies, then for each key touched its place on the shelves.
-fn append(
-    transaction: &WriteTransaction,
-    entries: &[Arc<Entry>],
-    done: &AtomicUsize,
-) -> Result<(), Error> {
+fn append(transaction: &WriteTransaction, layer: &Layer, done: &AtomicUsize) -> Result<(), Error> {
+    let entries = layer.all();
     let mut meta = transaction.open_table(META).map_err(failed)?;
     let applied = read_meta(&meta)?.applied;
     let known = entries.partition_point(|entry| entry.header.version <= applied);
@@ -263,48 +255,37 @@ fn append(
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
-    shelve(transaction, entries, done)?;
+    shelve(transaction, &layer.by_key(applied), done)?;
     let applied = newest.header.version.get().to_le_bytes();
     meta.insert("applied", &applied[..]).map_err(failed)?;
     Ok(())
 }
 
-/// Puts the newest revision of every key on its shelf. Only the last of a key decides where it
-/// stands; keys in order touch each page once.
+/// Puts the newest revision of every key on its shelf. What was done to it first says where it
+/// stood before. Keys in order touch each page once.
 fn shelve(
     transaction: &WriteTransaction,
-    entries: &[Arc<Entry>],
+    keys: &[(Arc<Entry>, Arc<Entry>)],
     done: &AtomicUsize,
 ) -> Result<(), Error> {
     let mut resource = transaction.open_table(RESOURCE).map_err(failed)?;
     let mut trash = transaction.open_table(TRASH).map_err(failed)?;
-    // For each key what was done to it first, and its newest revision.
-    let mut touched: BTreeMap<&Key, (Action, &Header)> = BTreeMap::new();
-    for entry in entries {
-        let header = &*entry.header;
-        touched
-            .entry(&header.key)
-            .and_modify(|(_, newest)| *newest = header)
-            .or_insert((header.action, header));
-    }
-    let share = entries.len() / touched.len().max(1);
-    for (key, (first, newest)) in touched {
+    for (first, newest) in keys {
+        let (first, newest) = (&first.header, &newest.header);
+        let key = newest.key.encoded();
         let value = encode_header(newest, false)?;
-        let remove = |table: &mut Table<'_, &str, &[u8]>| {
-            table.remove(key.encoded()).map(drop).map_err(failed)
-        };
         if newest.is_live() {
-            resource.insert(key.encoded(), &*value).map_err(failed)?;
-            if first == Action::Created {
-                remove(&mut trash)?;
+            resource.insert(key, &*value).map_err(failed)?;
+            if first.action == Action::Created && first.previous.is_some() {
+                trash.remove(key).map_err(failed)?;
             }
         } else {
-            trash.insert(key.encoded(), &*value).map_err(failed)?;
-            if first != Action::Created {
-                remove(&mut resource)?;
+            trash.insert(key, &*value).map_err(failed)?;
+            if first.action != Action::Created {
+                resource.remove(key).map_err(failed)?;
             }
         }
-        done.fetch_add(share, Ordering::Relaxed);
+        done.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use shuttle::sync::{self, mpsc};
+use shuttle::sync;
 
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -134,39 +134,5 @@ impl<T> RwLock<T> {
 impl<T> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RwLock(..)")
-    }
-}
-
-/// The end of a channel that takes.
-pub(crate) struct Sender<T> {
-    end: mpsc::SyncSender<T>,
-}
-
-/// The end of a channel that gives.
-pub(crate) struct Receiver<T> {
-    end: mpsc::Receiver<T>,
-}
-
-pub(crate) fn bounded<T>(most: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = mpsc::sync_channel(most);
-    (Sender { end: sender }, Receiver { end: receiver })
-}
-
-impl<T> Clone for Sender<T> {
-    fn clone(&self) -> Self {
-        let end = self.end.clone();
-        Sender { end }
-    }
-}
-
-impl<T> Sender<T> {
-    pub(crate) fn send(&self, value: T) -> Result<(), mpsc::SendError<T>> {
-        self.end.send(value)
-    }
-}
-
-impl<T> Receiver<T> {
-    pub(crate) fn recv(&self) -> Result<T, mpsc::RecvError> {
-        self.end.recv()
     }
 }

@@ -18,7 +18,7 @@ use crate::model::Revision;
 use crate::options::{
     COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, NAMESPACE_JOBS_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
-use crate::sync::{Condvar, Mutex, Sender, bounded};
+use crate::sync::{Condvar, Mutex};
 
 /// How long a caller who was turned away should wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -27,8 +27,47 @@ const LINGER_PART: u32 = 4;
 /// A commit of fewer jobs than this is no sign of a steady load.
 const LINGER_JOBS_MIN: usize = 4;
 
-/// Where the answer to a job goes.
-pub(super) type Answer = Sender<Result<Vec<Revision>, Error>>;
+/// Where the answer to a job goes. The caller sleeps until it is there: many do at once, and
+/// those who spin for it would take the processor from the writer.
+#[derive(Default)]
+struct Reply {
+    answer: Mutex<Option<Result<Vec<Revision>, Error>>>,
+    given: Condvar,
+}
+
+impl Reply {
+    fn wait(&self) -> Result<Vec<Revision>, Error> {
+        let mut answer = self.answer.lock();
+        loop {
+            match answer.take() {
+                Some(answer) => return answer,
+                None => self.given.wait(&mut answer),
+            }
+        }
+    }
+}
+
+/// The writer's end of a reply: whoever drops it without an answer leaves the outcome unknown.
+pub(super) struct Answer {
+    reply: Arc<Reply>,
+}
+
+impl Answer {
+    pub(super) fn send(self, answer: Result<Vec<Revision>, Error>) {
+        *self.reply.answer.lock() = Some(answer);
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.reply.answer.lock().get_or_insert_with(|| {
+            Err(Error::Uncertain {
+                reason: "the writer ended before it answered".to_owned(),
+            })
+        });
+        self.reply.given.notify_one();
+    }
+}
 
 /// Writes that are decided together.
 pub(super) struct Job {
@@ -140,7 +179,7 @@ impl Waiting {
             }
             drop(lanes);
             for job in wave {
-                drop(job.answer.send(Err(error.clone())));
+                job.answer.send(Err(error.clone()));
             }
             // A steady stream of jobs must not keep the time from passing.
             if Instant::now() >= deadline {
@@ -181,7 +220,10 @@ impl Queue {
         let namespace = first.write.key.namespace().to_owned();
         let bodies = writes.iter().filter_map(|prepared| prepared.body.as_ref());
         let bytes = bodies.map(|body| body.body.len()).sum();
-        let (answer, answered) = bounded(1);
+        let reply = Arc::new(Reply::default());
+        let answer = Answer {
+            reply: Arc::clone(&reply),
+        };
         self.push(
             namespace,
             Job {
@@ -191,11 +233,7 @@ impl Queue {
                 bytes,
             },
         )?;
-        let answer = answered.recv().unwrap_or_else(|_| {
-            Err(Error::Uncertain {
-                reason: "the writer ended before it answered".to_owned(),
-            })
-        });
+        let answer = reply.wait();
         self.waiting.lanes.lock().bytes -= bytes;
         answer
     }

@@ -99,8 +99,7 @@ impl Writer {
         }
         self.last_commit = started.elapsed();
         for (answer, decision) in decided {
-            // The caller may have gone; then nobody wants the answer.
-            drop(answer.send(decision));
+            answer.send(decision);
         }
         Ok(())
     }
@@ -136,6 +135,6 @@ fn contained(work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
 
 fn answer_all(answers: impl Iterator<Item = Answer>, error: &Error) {
     for answer in answers {
-        drop(answer.send(Err(error.clone())));
+        answer.send(Err(error.clone()));
     }
 }
