@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,18 +74,70 @@ pub trait Volume: fmt::Debug + Send + Sync + 'static {
 }
 
 /// A file.
+///
+/// After a failed sync the system may hold pages that it calls clean and that never reached the
+/// disk: syncing again would report success for nothing. So what was written since the last good
+/// sync is remembered, and after a failed one it is written again before the next.
 #[derive(Debug)]
 pub struct FileMedia {
     file: File,
+    unsynced: Mutex<Unsynced>,
     /// Goes with the file: whoever still reads or writes it owns the directory.
     _lock: Option<Arc<File>>,
+}
+
+/// What was written since the last good sync.
+#[derive(Debug, Default)]
+struct Unsynced {
+    ranges: Vec<Range<u64>>,
+    /// Whether a sync has failed since.
+    failed: bool,
+}
+
+/// So many ranges are kept before those that touch are joined.
+const RANGES_MAX: usize = 8_192;
+/// Bytes that are written again at a time.
+const REWRITE_BYTES: usize = 1024 * 1024;
+
+impl Unsynced {
+    fn add(&mut self, range: Range<u64>) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.ranges.push(range),
+        }
+        if self.ranges.len() > RANGES_MAX {
+            self.join();
+        }
+    }
+
+    /// Joins the ranges that touch, and if there are still many, all of them.
+    fn join(&mut self) {
+        self.ranges.sort_by_key(|range| range.start);
+        let mut joined: Vec<Range<u64>> = Vec::new();
+        for range in self.ranges.drain(..) {
+            match joined.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => joined.push(range),
+            }
+        }
+        if joined.len() > RANGES_MAX / 2 {
+            let end = joined.last().map_or(0, |last| last.end);
+            joined.truncate(1);
+            joined.iter_mut().for_each(|all| all.end = end);
+        }
+        self.ranges = joined;
+    }
 }
 
 impl FileMedia {
     /// Reads and writes this file, which is open for both.
     #[must_use]
     pub fn new(file: File) -> Self {
-        FileMedia { file, _lock: None }
+        FileMedia {
+            file,
+            unsynced: Mutex::default(),
+            _lock: None,
+        }
     }
 
     /// Keeps the lock that this open file holds until nobody uses the file any more.
@@ -94,6 +147,38 @@ impl FileMedia {
             _lock: Some(lock),
             ..self
         }
+    }
+
+    /// Syncs by this call; says how many bytes were written again for it.
+    fn sync_by(&self, sync: impl FnOnce(&File) -> io::Result<()>) -> io::Result<u64> {
+        let mut unsynced = self.unsynced.lock();
+        let rewritten = if unsynced.failed {
+            unsynced.join();
+            let length = self.file.metadata()?.len();
+            let mut count = 0;
+            for range in &unsynced.ranges {
+                count += self.rewrite(range.start..range.end.min(length))?;
+            }
+            count
+        } else {
+            0
+        };
+        unsynced.failed = true;
+        sync(&self.file)?;
+        *unsynced = Unsynced::default();
+        Ok(rewritten)
+    }
+
+    fn rewrite(&self, range: Range<u64>) -> io::Result<u64> {
+        let (mut at, mut chunk) = (range.start, Vec::new());
+        while at < range.end {
+            let size = usize::try_from(range.end - at).unwrap_or(REWRITE_BYTES);
+            chunk.resize(size.min(REWRITE_BYTES), 0);
+            self.file.read_exact_at(&mut chunk, at)?;
+            self.file.write_all_at(&chunk, at)?;
+            at += chunk.len() as u64;
+        }
+        Ok(range.end.saturating_sub(range.start))
     }
 }
 
@@ -111,10 +196,12 @@ impl Media for FileMedia {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.sync_by(File::sync_data).map(drop)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        // Noted before it is tried: a part of it may be written.
+        self.unsynced.lock().add(offset..offset + data.len() as u64);
         self.file.write_all_at(data, offset)
     }
 }
@@ -167,7 +254,7 @@ pub(super) struct Backend {
 }
 
 type Locked<T> = Result<T, redb::BackendError>;
-type Range = std::ops::Bound<u64>;
+type Limit = std::ops::Bound<u64>;
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
@@ -194,23 +281,65 @@ impl StorageBackend for Backend {
         self.fault.note(self.media.write(offset, data))
     }
 
-    fn try_lock_range(&self, _start: Range, _end: Range) -> Locked<bool> {
+    fn try_lock_range(&self, _start: Limit, _end: Limit) -> Locked<bool> {
         Ok(true)
     }
 
-    fn try_lock_shared_range(&self, _start: Range, _end: Range) -> Locked<bool> {
+    fn try_lock_shared_range(&self, _start: Limit, _end: Limit) -> Locked<bool> {
         Ok(true)
     }
 
-    fn lock_range(&self, _start: Range, _end: Range) -> Locked<()> {
+    fn lock_range(&self, _start: Limit, _end: Limit) -> Locked<()> {
         Ok(())
     }
 
-    fn lock_shared_range(&self, _start: Range, _end: Range) -> Locked<()> {
+    fn lock_shared_range(&self, _start: Limit, _end: Limit) -> Locked<()> {
         Ok(())
     }
 
-    fn unlock_range(&self, _start: Range, _end: Range) -> Locked<()> {
+    fn unlock_range(&self, _start: Limit, _end: Limit) -> Locked<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_sync_may_have_lost_is_written_again() {
+        let media = FileMedia::new(tempfile::tempfile().unwrap());
+        media.write(0, &[1; 100]).unwrap();
+        assert_eq!(media.sync_by(|_| Ok(())).unwrap(), 0);
+        media.write(50, &[2; 10]).unwrap();
+        media.write(60, &[3; 10]).unwrap();
+        media.write(10, &[4; 5]).unwrap();
+        let failure = || Err(io::ErrorKind::StorageFull.into());
+        assert!(media.sync_by(|_| failure()).is_err());
+        media.write(12, &[5; 5]).unwrap();
+        assert!(media.sync_by(|_| failure()).is_err());
+        assert_eq!(media.sync_by(|_| Ok(())).unwrap(), 27);
+        assert_eq!(media.sync_by(|_| Ok(())).unwrap(), 0);
+        let mut bytes = [0; 100];
+        media.read(0, &mut bytes).unwrap();
+        assert_eq!((bytes[11], bytes[14], bytes[55], bytes[65]), (4, 5, 2, 3));
+    }
+
+    #[test]
+    fn many_ranges_are_joined_and_none_is_lost() {
+        let mut unsynced = Unsynced::default();
+        let starts: Vec<u64> = (0..3 * RANGES_MAX as u64)
+            .map(|n| n * 7_919 % 1_000_003)
+            .collect();
+        starts
+            .iter()
+            .for_each(|&at| unsynced.add(at * 10..at * 10 + 4));
+        assert!(unsynced.ranges.len() <= RANGES_MAX);
+        let holds = |at: u64| unsynced.ranges.iter().any(|range| range.contains(&at));
+        assert!(
+            starts
+                .iter()
+                .all(|&at| holds(at * 10) && holds(at * 10 + 3))
+        );
     }
 }
