@@ -87,7 +87,7 @@ limits! {
     ERROR_RESETS = 200, "requests", "The most broken requests of one HTTP/2 connection";
     SEND_BUFFER_BYTES = 128 * KIB, "bytes", "What is kept of one answer for a client that reads slowly";
     CONNECTIONS = 10_000, "connections", "The most open connections";
-    WRITE_QUEUE = annals::QUEUE_JOBS_MAX, "writes", "The most writes that wait for their turn";
+    WRITE_QUEUE = annals::NAMESPACE_JOBS_MAX, "writes", "The most writes of one namespace that wait for their turn";
     SCHEMA_DEPTH = 64, "levels", "How deep a schema may nest";
     JSONPATH_BYTES = annals::PATH_BYTES_MAX, "bytes", "The longest JSONPath of a column or search field";
     JSONPATH_STEPS = annals::PATH_STEPS_MAX, "steps", "The most steps of a JSONPath";
