@@ -58,7 +58,7 @@ mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
-pub use disk::{FileMedia, Media, Volume, body, probe_record};
+pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_record};
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{

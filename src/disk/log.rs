@@ -352,6 +352,35 @@ fn check_order(found: &[Found], applied: Version) -> Result<(), Error> {
     Ok(())
 }
 
+/// What the fuzz target of the log calls: no file may panic, a frame in it is found wherever the
+/// bytes around it, and its records are those that were written.
+#[doc(hidden)]
+pub fn probe(bytes: &[u8]) {
+    const SEED: u64 = 7;
+    // The head is made to fit, so that noise gets past it.
+    for count in [0, 1, 3] {
+        drop(records(bytes, count));
+    }
+    let at = bytes.len() / 2;
+    let at = at - at % ALIGN;
+    let (before, body) = bytes.split_at(at);
+    let mut frame = Frame::new(Version::new(at as u64 + 1));
+    let header = before;
+    if frame.push(Record { header, body }).is_err() {
+        return;
+    }
+    frame.seal(SEED);
+    let file = [before, &frame.bytes, body].concat();
+    let found = frames(&file, 0, SEED);
+    let own = found.iter().find(|found| found.at == at);
+    let own = own.expect("a frame is found behind other bytes");
+    let read = records(&file[own.payload.clone()], own.count);
+    assert_eq!(
+        read.expect("the records of a frame"),
+        [Record { header, body }]
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,8 @@ use crate::model::Epoch;
 pub use check::Report;
 pub(crate) use check::check;
 pub(crate) use handle::{Disk, Staged, encode_body};
+#[doc(hidden)]
+pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
 #[doc(hidden)]
 pub use record::probe as probe_record;

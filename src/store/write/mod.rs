@@ -9,6 +9,8 @@
 //! (D5). After a failed commit nobody knows what is on disk: the writer refuses writes until the
 //! disk has made sure that it is not there (P1).
 
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 mod queue;
 mod stage;
 mod writer;

@@ -27,6 +27,9 @@ const LINGER_PART: u32 = 4;
 /// A commit of fewer jobs than this is no sign of a steady load.
 const LINGER_JOBS_MIN: usize = 4;
 
+/// The planted bug that the models must find: a caller that does not wake the writer.
+const CANARY: bool = cfg!(all(feature = "canary", feature = "shuttle"));
+
 /// Where the answer to a job goes. The caller sleeps until it is there: many do at once, and
 /// those who spin for it would take the processor from the writer.
 #[derive(Default)]
@@ -262,7 +265,9 @@ impl Queue {
         lanes.bytes = bytes;
         if lanes.wanted > 0 && lanes.jobs >= lanes.wanted {
             lanes.wanted = 0;
-            self.waiting.filled.notify_one();
+            if !CANARY {
+                self.waiting.filled.notify_one();
+            }
         }
         Ok(())
     }
