@@ -220,7 +220,7 @@ impl Disk {
             stored_body,
         } in revisions
         {
-            let stored_header = encode_header(revision.header(), true)?;
+            let stored_header = encode_header(revision.header())?;
             frame.push(Record {
                 header: &stored_header,
                 body: &stored_body,

@@ -1,11 +1,13 @@
 //! How a header is written: a checksum, then an rkyv archive of what is known of a revision.
 //!
 //! ```text
-//! | check u32 LE: the low half of the XXH3 of the archive | archive of StoredHeader |
+//! header    | check u32 LE: the low half of the XXH3 of the archive | archive of StoredHeader |
+//! shelf     | version u64 LE | header whose archive has no key: the table has it |
 //! ```
 //!
-//! On the shelves the archive holds no key: the table does. Reading checks the sum, the archive
-//! and every rule of the model again: bytes from disk are not trusted.
+//! The version stands in front on a shelf, so that a list finds what it has in memory without
+//! reading on. Reading checks the sum, the archive and every rule of the model again: bytes from
+//! disk are not trusted.
 
 use rkyv::rancor;
 use rkyv::with::InlineAsBox;
@@ -53,10 +55,20 @@ fn check_of(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     [a, b, c, d]
 }
 
-/// The stored bytes of a header, with its key for the log or without for a shelf.
-pub(super) fn encode_header(header: &Header, with_key: bool) -> Result<Vec<u8>, Error> {
+/// The stored bytes of a header.
+pub(super) fn encode_header(header: &Header) -> Result<Vec<u8>, Error> {
+    encode(header, header.key.encoded(), &[])
+}
+
+/// The stored bytes of an entry of a shelf.
+pub(super) fn encode_shelved(header: &Header) -> Result<Vec<u8>, Error> {
+    encode(header, "", &header.version.get().to_le_bytes())
+}
+
+/// The stored bytes of a header behind those in front of it.
+fn encode(header: &Header, key: &str, front: &[u8]) -> Result<Vec<u8>, Error> {
     let stored = StoredHeader {
-        key: if with_key { header.key.encoded() } else { "" },
+        key,
         action: match header.action {
             Action::Created => 1,
             Action::Updated => 2,
@@ -79,12 +91,14 @@ pub(super) fn encode_header(header: &Header, with_key: bool) -> Result<Vec<u8>, 
         folder: &header.folder,
         labels: &header.labels,
     };
-    let mut out = vec![0; CHECK_BYTES];
-    out.reserve(384);
+    let start = front.len() + CHECK_BYTES;
+    let mut out = Vec::with_capacity(start + 384);
+    out.extend_from_slice(front);
+    out.resize(start, 0);
     let mut out = rkyv::api::high::to_bytes_in::<_, rancor::Error>(&stored, out)
         .map_err(|cause| Error::unavailable(format!("cannot encode a header: {cause}")))?;
-    let check = check_of(out.get(CHECK_BYTES..).unwrap_or_default());
-    out[..CHECK_BYTES].copy_from_slice(&check);
+    let check = check_of(out.get(start..).unwrap_or_default());
+    out[front.len()..start].copy_from_slice(&check);
     Ok(out)
 }
 
@@ -100,9 +114,17 @@ fn access(bytes: &[u8]) -> Result<&ArchivedStoredHeader<'_>, Error> {
         .map_err(|cause| Error::corrupt(format!("a header is not an archive: {cause}")))
 }
 
-/// Reads only the version of a header.
-pub(super) fn decode_version(bytes: &[u8]) -> Result<Version, Error> {
-    Ok(Version::new(access(bytes)?.version.to_native()))
+/// The version of an entry of a shelf, and its header.
+fn split_shelved(bytes: &[u8]) -> Result<(Version, &[u8]), Error> {
+    let (version, header) = bytes
+        .split_first_chunk()
+        .ok_or_else(|| Error::corrupt("an entry of a shelf is shorter than its version"))?;
+    Ok((Version::new(u64::from_le_bytes(*version)), header))
+}
+
+/// Reads only the version of an entry of a shelf.
+pub(super) fn shelved_version(bytes: &[u8]) -> Result<Version, Error> {
+    split_shelved(bytes).map(|(version, _)| version)
 }
 
 /// Reads a header that holds its key, or says what is wrong with the bytes.
@@ -113,9 +135,14 @@ pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, Error> {
     build(stored, key)
 }
 
-/// Reads a header that stands under this key on a shelf.
+/// Reads the header that stands under this key on a shelf.
 pub(super) fn decode_shelved(bytes: &[u8], key: Key) -> Result<Header, Error> {
-    build(access(bytes)?, key)
+    let (version, bytes) = split_shelved(bytes)?;
+    let header = build(access(bytes)?, key)?;
+    if header.version != version {
+        return Err(Error::corrupt("an entry of a shelf has two versions"));
+    }
+    Ok(header)
 }
 
 fn build(stored: &ArchivedStoredHeader<'_>, key: Key) -> Result<Header, Error> {
@@ -180,7 +207,7 @@ pub fn probe(archive: &[u8]) {
     let Ok(header) = decode_header(&bytes) else {
         return;
     };
-    let again = encode_header(&header, true).and_then(|bytes| decode_header(&bytes));
+    let again = encode_header(&header).and_then(|bytes| decode_header(&bytes));
     assert_eq!(
         again.as_ref(),
         Ok(&header),
@@ -231,18 +258,17 @@ mod tests {
     proptest! {
         #[test]
         fn reads_back_what_was_written(header in header()) {
-            let stored = encode_header(&header, true).unwrap();
+            let stored = encode_header(&header).unwrap();
             prop_assert_eq!(&decode_header(&stored).unwrap(), &header);
-            let shelved = encode_header(&header, false).unwrap();
-            prop_assert!(shelved.len() < stored.len());
+            let shelved = encode_shelved(&header).unwrap();
             prop_assert!(decode_header(&shelved).is_err());
-            prop_assert_eq!(decode_version(&shelved).unwrap(), header.version);
+            prop_assert_eq!(shelved_version(&shelved).unwrap(), header.version);
             prop_assert_eq!(&decode_shelved(&shelved, header.key.clone()).unwrap(), &header);
         }
 
         #[test]
         fn damage_is_found(header in header(), at in any::<prop::sample::Index>(), bit in 0..8u8, cut in any::<prop::sample::Index>()) {
-            let stored = encode_header(&header, true).unwrap();
+            let stored = encode_header(&header).unwrap();
             prop_assert!(decode_header(&stored[..cut.index(stored.len())]).is_err());
             let mut damaged = stored;
             let at = at.index(damaged.len());

@@ -16,7 +16,7 @@ use redb::{
 use super::birth::discard_unfinished;
 use super::media::{Backend, Fault, Media};
 use super::overlay::{Entry, Layer};
-use super::record::{decode_header, encode_header};
+use super::record::{decode_header, encode_shelved};
 use super::{Settings, Shelf, Visit};
 use crate::Error;
 use crate::model::{Action, Epoch, Header, Key, Version};
@@ -273,7 +273,7 @@ fn shelve(
     for (first, newest) in keys {
         let (first, newest) = (&first.header, &newest.header);
         let key = newest.key.encoded();
-        let value = encode_header(newest, false)?;
+        let value = encode_shelved(newest)?;
         if newest.is_live() {
             resource.insert(key, &*value).map_err(failed)?;
             if first.action == Action::Created && first.previous.is_some() {

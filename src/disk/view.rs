@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 
 use super::body::Stored;
 use super::overlay::{Entry, Layer};
-use super::record::{decode_shelved, decode_version};
+use super::record::{decode_shelved, shelved_version};
 use super::tables::Base;
 use super::{Counts, Shelf, Visit};
 use crate::Error;
@@ -122,22 +122,29 @@ impl View {
             if (shelf == Shelf::Live || dead)
                 && let Some(row) = base.shelved(shelf, key)?
             {
-                return self.shelved(row.value(), || Ok(key.clone())).map(Some);
+                return self
+                    .shelved(row.value(), key.encoded(), || Some(key.clone()))
+                    .map(Some);
             }
         }
         Ok(None)
     }
 
-    /// The entry of a shelf in these bytes.
+    /// The entry of a shelf in these bytes, which stand under this key.
     fn shelved(
         &self,
         bytes: &[u8],
-        key: impl FnOnce() -> Result<Key, Error>,
+        text: &str,
+        key: impl FnOnce() -> Option<Key>,
     ) -> Result<Slot, Error> {
-        match self.state.cache.get(&decode_version(bytes)?.get()) {
-            Some(revision) => Ok(Slot::from(revision)),
-            None => Ok(Slot::from(Arc::new(decode_shelved(bytes, key()?)?))),
+        let known = self.state.cache.get(&shelved_version(bytes)?.get());
+        if let Some(revision) = known
+            && revision.key().encoded() == text
+        {
+            return Ok(Slot::from(revision));
         }
+        let key = key().ok_or_else(|| Error::corrupt("a shelf has a bad key"))?;
+        Ok(Slot::from(Arc::new(decode_shelved(bytes, key)?)))
     }
 
     /// The header of a revision.
@@ -244,8 +251,7 @@ impl View {
                     return Ok(ControlFlow::Continue(()));
                 }
             }
-            let stored = || Key::stored(key).ok_or_else(|| Error::corrupt("a shelf has a bad key"));
-            let flow = visit(self.shelved(bytes, stored)?)?;
+            let flow = visit(self.shelved(bytes, key, || Key::stored(key))?)?;
             ended = flow.is_break();
             Ok(flow)
         })?;
