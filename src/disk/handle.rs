@@ -261,14 +261,28 @@ impl Disk {
         self.log.lock().mend(next)
     }
 
-    /// Puts everything into the tables and gives the space of the commit log back.
-    pub(crate) fn drain(&self) -> Result<(), Error> {
+    /// Puts everything into the tables, empties the commit log, and gives the space back that the
+    /// tables do not need. Meanwhile reads of the tables are refused.
+    pub(crate) fn compact(&self) -> Result<(), Error> {
         self.applier.drain(self)?;
         let mut log = self.log.lock();
         let state = self.state();
         if state.sealed.is_none() && state.active.size().0 == 0 {
             log.clear()?;
         }
+        drop((state, log));
+        let _alone = self.healing.lock();
+        let before = self.state().base.clone();
+        self.replace(|state| State {
+            base: None,
+            ..state.share()
+        });
+        drop(before);
+        let base = self.tables.compact()?;
+        self.replace(|state| State {
+            base: Some(base),
+            ..state.share()
+        });
         Ok(())
     }
 

@@ -136,6 +136,31 @@ impl Tables {
             .inspect_err(|error| self.fault.strike(error))
     }
 
+    /// Moves the pages together and gives the rest of the file back. Nobody may hold a [`Base`].
+    /// After an error the file is reopened before it is used.
+    pub(super) fn compact(&self) -> Result<Arc<Base>, Error> {
+        let mut slot = self.database.lock();
+        let reopening = || Error::unavailable("the file is being reopened after an I/O error");
+        let result = match Arc::try_unwrap(slot.take().ok_or_else(reopening)?) {
+            Ok(mut database) => guarded(|| {
+                while database.compact().map_err(failed)? {}
+                Ok(Arc::new(database))
+            }),
+            Err(shared) => {
+                *slot = Some(shared);
+                Err(Error::unavailable(
+                    "reads are open, and compaction needs the file alone",
+                ))
+            }
+        };
+        let base = result.and_then(|database| {
+            *slot = Some(Arc::clone(&database));
+            guarded(|| Base::open(database, Arc::clone(&self.fault)))
+        });
+        base.map(Arc::new)
+            .inspect_err(|error| self.fault.strike(error))
+    }
+
     pub(super) fn size(&self) -> Result<u64, Error> {
         self.media.len().map_err(Error::unavailable)
     }

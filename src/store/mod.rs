@@ -257,6 +257,22 @@ impl Store {
         crate::disk::check(&self.engine.disk.view()?)
     }
 
+    /// Gives back the space that the files do not need: the commit log is emptied, and the pages of
+    /// the tables are moved together. Says how many bytes the files took before and take now.
+    ///
+    /// For a store that nobody else uses: reads are refused meanwhile, and it takes as long as
+    /// copying the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when reads are open or the files cannot be written.
+    pub fn compact(&self) -> Result<(u64, u64), Error> {
+        let disk = &self.engine.disk;
+        let before = disk.size()?;
+        disk.compact()?;
+        Ok((before, disk.size()?))
+    }
+
     /// Why writes are refused at the moment, if they are.
     #[must_use]
     pub fn write_failure(&self) -> Option<String> {

@@ -4,6 +4,7 @@
 
 mod bytes;
 mod clients;
+mod compact;
 mod crash;
 mod cuts;
 mod disk;

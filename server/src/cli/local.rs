@@ -80,6 +80,22 @@ pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
 /// How long a command waits for the index of a directory it has opened.
 const INDEX_PATIENCE: Duration = Duration::from_secs(30);
 
+/// `annals compact`: gives back the space that a directory does not need.
+#[derive(Debug, Args)]
+pub(super) struct Compact {
+    /// The data directory; no server may have it open
+    #[arg(long, value_name = "DIR", default_value = "./annals-data")]
+    data_dir: PathBuf,
+}
+
+/// Moves everything together, and says what it was good for.
+pub(super) fn compact(args: &Compact) -> Result<Exit, Failure> {
+    let store = open_unindexed(&args.data_dir)?;
+    let (before, after) = store.compact().map_err(|error| failure(&error))?;
+    print::out(&format!("{before} bytes before, {after} bytes now\n"))?;
+    Ok(Exit::Done)
+}
+
 /// `annals check`: proves that a directory is whole.
 #[derive(Debug, Args)]
 pub(super) struct Check {

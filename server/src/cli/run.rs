@@ -42,6 +42,8 @@ enum Command {
     Bench(bench::Args),
     /// Prove that a data directory is whole
     Check(local::Check),
+    /// Give back the space that a data directory does not need
+    Compact(local::Compact),
     /// Print the version
     Version,
 }
@@ -83,6 +85,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Import(command) => alone(import::run(command)),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => local::check(&args),
+        Command::Compact(args) => local::compact(&args),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(Exit::Done)
