@@ -105,7 +105,10 @@ impl Layer {
                 .filter_map(|&place| entries.log.get(place as usize))
                 .filter(|entry| entry.header.version > known);
             let first = above.next()?;
-            Some((Arc::clone(first), Arc::clone(above.last().unwrap_or(first))))
+            Some((
+                Arc::clone(first),
+                Arc::clone(above.next_back().unwrap_or(first)),
+            ))
         };
         entries.keys.values().filter_map(ends).collect()
     }

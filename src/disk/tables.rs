@@ -327,6 +327,9 @@ pub(super) struct Base {
     _database: Arc<Database>,
 }
 
+/// What a scan of a shelf calls for each key and its bytes.
+type VisitRow<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Error>;
+
 /// The bytes of a row, as long as they are looked at.
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
 
@@ -384,7 +387,7 @@ impl Base {
         shelf: Shelf,
         prefix: &str,
         after: Option<&str>,
-        visit: &mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Error>,
+        visit: VisitRow<'_>,
     ) -> Result<(), Error> {
         self.read(|| {
             let start = match after {

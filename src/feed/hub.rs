@@ -56,7 +56,7 @@ impl Hub {
     }
 
     /// Makes a commit known, which continues the log without a gap, and wakes whom it concerns.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "shuttle"))]
     pub(crate) fn publish(&self, commit: Commit) {
         self.add(commit).ring();
     }
