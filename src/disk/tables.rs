@@ -220,9 +220,14 @@ fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<M
     let format = read("format")?;
     if format != FORMAT.to_le_bytes() {
         let shown = <[u8; 4]>::try_from(&*format).map_or(0, u32::from_le_bytes);
+        let way_out = if shown < FORMAT {
+            "serve it with the release that wrote it, save its objects with `kubectl get -o yaml`, \
+             and bring them in with `annals import file`"
+        } else {
+            "open it with the release that wrote it, or a newer one"
+        };
         return Err(Error::corrupt(format!(
-            "the file has format version {shown}, this program reads version {FORMAT}: open it \
-             with the release that wrote it, or a newer one"
+            "the file has format version {shown}, this program reads version {FORMAT}: {way_out}"
         )));
     }
     let bad = |name: &str| Error::corrupt(format!("meta has a bad {name:?}"));
@@ -429,5 +434,49 @@ impl Base {
     /// How many revisions the tables have.
     pub(super) fn revisions(&self) -> Result<u64, Error> {
         self.read(|| self.header.len().map_err(failed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Would catch a file of another format that is opened, or refused without the way out.
+    use super::super::media::FileMedia;
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            cache_bytes: 1 << 20,
+            overlay_revisions: 1,
+            overlay_bytes: 1,
+            new_epoch: Epoch([7; 16]),
+            new_seed: 7,
+        }
+    }
+
+    #[test]
+    fn another_format_is_refused_with_the_way_out() {
+        for (format, way_out) in [
+            (FORMAT - 1, "annals import file"),
+            (FORMAT + 1, "a newer one"),
+        ] {
+            let file = tempfile::tempfile().unwrap();
+            let media: Arc<dyn Media> = Arc::new(FileMedia::new(file));
+            drop(Tables::open(Arc::clone(&media), settings()).unwrap());
+            let database = open(&media, &Arc::default(), settings()).unwrap();
+            let transaction = begin(&database).unwrap();
+            let bytes = format.to_le_bytes();
+            let mut meta = transaction.open_table(META).unwrap();
+            meta.insert("format", &bytes[..]).unwrap();
+            drop(meta);
+            transaction.commit().unwrap();
+            drop(database);
+            let refused = Tables::open(media, settings()).map(drop).unwrap_err();
+            let told = refused.to_string();
+            assert!(
+                told.contains(&format!("format version {format},")),
+                "{told}"
+            );
+            assert!(told.contains(way_out), "{told}");
+        }
     }
 }
