@@ -11,7 +11,7 @@
 //! base      only for kinds 2 and 3: version varint
 //! ```
 //!
-//! The steps are drawn in [`delta`], the numbers in [`number`].
+//! The steps are drawn in `delta`, the numbers in `number`.
 //!
 //! A writer gives [`encode`] the base that the newest revision of the key names; a reader calls
 //! [`Stored::parse`], reads what [`Stored::base`] names, if anything, and calls
