@@ -114,6 +114,14 @@ impl Disk {
         drop(before);
     }
 
+    /// Replaces the tables, or says why there are none for now.
+    fn put_base(&self, base: Result<Arc<Base>, Error>) {
+        self.replace(|state| State {
+            base,
+            ..state.share()
+        });
+    }
+
     /// Reopens the tables after a failed call. The readers of the old handle end first: no view of
     /// it is given out any more.
     pub(super) fn heal(&self) -> Result<(), Error> {
@@ -121,15 +129,11 @@ impl Disk {
         if !self.tables.is_broken() {
             return Ok(());
         }
-        self.replace(|state| State {
-            base: None,
-            ..state.share()
-        });
-        let base = self.tables.heal(self.epoch)?;
-        self.replace(|state| State {
-            base: Some(base),
-            ..state.share()
-        });
+        let cause = self.tables.fault().unwrap_or_default();
+        self.put_base(Err(Error::unavailable(format!(
+            "{cause}: the file is being reopened"
+        ))));
+        self.put_base(Ok(self.tables.heal(self.epoch)?));
         Ok(())
     }
 
@@ -184,7 +188,7 @@ impl Disk {
         let sealed = self.state().sealed.clone();
         self.replace(|state| State {
             sealed: None,
-            base: Some(base),
+            base: Ok(base),
             ..state.share()
         });
         // What was just written is likely to be read.
@@ -272,17 +276,8 @@ impl Disk {
         }
         drop((state, log));
         let _alone = self.healing.lock();
-        let before = self.state().base.clone();
-        self.replace(|state| State {
-            base: None,
-            ..state.share()
-        });
-        drop(before);
-        let base = self.tables.compact()?;
-        self.replace(|state| State {
-            base: Some(base),
-            ..state.share()
-        });
+        self.put_base(Err(Error::unavailable("the tables are being compacted")));
+        self.put_base(Ok(self.tables.compact()?));
         Ok(())
     }
 
@@ -317,7 +312,7 @@ impl Disk {
 
 impl State {
     /// The same state, to be changed in part.
-    fn share(&self) -> State {
+    pub(super) fn share(&self) -> State {
         State {
             head: self.head,
             live: self.live,
@@ -405,7 +400,7 @@ impl Recovery {
             trash: self.trash.wrapping_add_signed(self.tally.trash),
             sealed: sealed.map(Arc::new),
             active: Arc::new(active),
-            base: Some(base),
+            base: Ok(base),
             cache,
         }
     }

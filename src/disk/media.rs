@@ -230,6 +230,17 @@ impl Fault {
         self.struck.store(true, Ordering::Release);
     }
 
+    /// The same error with what the medium has answered first, where it says only that there was
+    /// a failure before it.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match (error, &*self.cause.lock()) {
+            (Error::Unavailable { reason }, Some(cause)) if !reason.contains(cause) => {
+                Error::unavailable(format!("{cause}: {reason}"))
+            }
+            (error, _) => error,
+        }
+    }
+
     pub(super) fn has_struck(&self) -> bool {
         self.struck.load(Ordering::Acquire)
     }

@@ -24,6 +24,7 @@ mod birth;
 #[doc(hidden)]
 pub mod body;
 mod check;
+mod floors;
 mod handle;
 mod log;
 mod media;
@@ -39,6 +40,7 @@ use crate::model::Epoch;
 
 pub use check::Report;
 pub(crate) use check::check;
+pub(crate) use floors::Floors;
 pub(crate) use handle::{Disk, Staged, encode_body};
 #[doc(hidden)]
 pub use log::probe as probe_log;

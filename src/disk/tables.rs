@@ -14,6 +14,7 @@ use redb::{
 };
 
 use super::birth::discard_unfinished;
+use super::floors::Floors;
 use super::media::{Backend, Fault, Media};
 use super::overlay::{Entry, Layer};
 use super::record::{decode_header, encode_shelved};
@@ -27,6 +28,7 @@ const HEADER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("header");
 const BODY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("body");
 const RESOURCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("resource");
 const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trash");
+const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("floor");
 
 /// The format this code writes, and the only one it opens.
 const FORMAT: u32 = 2;
@@ -39,6 +41,8 @@ pub(super) struct Meta {
     pub(super) seed: u64,
     /// The newest version that is in the tables.
     pub(super) applied: Version,
+    /// How many revisions retention has removed.
+    pub(super) removed: u64,
 }
 
 /// The tables in one file.
@@ -49,6 +53,8 @@ pub(super) struct Tables {
     database: Mutex<Option<Arc<Database>>>,
     /// Whether a call on the open handle has failed: then it will not work again.
     fault: Arc<Fault>,
+    /// What the table `floor` says, for the next [`Base`].
+    floors: Mutex<Arc<Floors>>,
 }
 
 fn failed(cause: impl Into<redb::Error>) -> Error {
@@ -75,6 +81,7 @@ impl Tables {
             settings,
             database: Mutex::new(None),
             fault: Arc::default(),
+            floors: Mutex::default(),
         };
         let base = tables.replace(None)?;
         Ok((tables, base))
@@ -107,8 +114,13 @@ impl Tables {
                 "{cause}: the file is reopened when the reads of the old handle have ended"
             )));
         }
-        let database = Arc::new(guarded(|| open(&self.media, &self.fault, self.settings))?);
-        let base = guarded(|| Base::open(Arc::clone(&database), Arc::clone(&self.fault)))?;
+        let reopened = guarded(|| {
+            let database = Arc::new(open(&self.media, &self.fault, self.settings)?);
+            *self.floors.lock() = Arc::new(read_floors(&database)?);
+            let base = self.base(&database)?;
+            Ok((database, base))
+        });
+        let (database, base) = reopened.map_err(|error| self.fault.explain(error))?;
         if expected.is_some_and(|epoch| epoch != base.meta.epoch) {
             return Err(Error::corrupt("the file now holds another store"));
         }
@@ -122,26 +134,23 @@ impl Tables {
     /// [`APPLY_STEPS`] a revision.
     pub(super) fn apply(&self, layer: &Layer, done: &AtomicUsize) -> Result<Arc<Base>, Error> {
         let slot = self.database.lock();
-        let reopening = || Error::unavailable("the file is being reopened after an I/O error");
-        let database = slot.as_ref().ok_or_else(reopening)?;
+        let database = slot.as_ref().ok_or_else(|| self.reopening())?;
         let result = guarded(|| {
             let transaction = begin(database)?;
             append(&transaction, layer, done)?;
             transaction.commit().map_err(failed)?;
-            Base::open(Arc::clone(database), Arc::clone(&self.fault))
+            self.base(database)
         });
         // Whatever went wrong, what is on disk is not known now.
-        result
-            .map(Arc::new)
-            .inspect_err(|error| self.fault.strike(error))
+        self.judged(result.map(Arc::new))
     }
 
     /// Moves the pages together and gives the rest of the file back. Nobody may hold a [`Base`].
     /// After an error the file is reopened before it is used.
     pub(super) fn compact(&self) -> Result<Arc<Base>, Error> {
         let mut slot = self.database.lock();
-        let reopening = || Error::unavailable("the file is being reopened after an I/O error");
-        let result = match Arc::try_unwrap(slot.take().ok_or_else(reopening)?) {
+        let database = slot.take().ok_or_else(|| self.reopening())?;
+        let result = match Arc::try_unwrap(database) {
             Ok(mut database) => guarded(|| {
                 while database.compact().map_err(failed)? {}
                 Ok(Arc::new(database))
@@ -155,9 +164,27 @@ impl Tables {
         };
         let base = result.and_then(|database| {
             *slot = Some(Arc::clone(&database));
-            guarded(|| Base::open(database, Arc::clone(&self.fault)))
+            guarded(|| self.base(&database))
         });
-        base.map(Arc::new)
+        self.judged(base.map(Arc::new))
+    }
+
+    /// What the tables hold now.
+    fn base(&self, database: &Arc<Database>) -> Result<Base, Error> {
+        let floors = Arc::clone(&self.floors.lock());
+        Base::open(Arc::clone(database), Arc::clone(&self.fault), floors)
+    }
+
+    /// There is no handle at the moment.
+    fn reopening(&self) -> Error {
+        self.fault
+            .explain(Error::unavailable("the file is being reopened"))
+    }
+
+    /// The result of a change: after a failed one the handle is of no use.
+    fn judged<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result
+            .map_err(|error| self.fault.explain(error))
             .inspect_err(|error| self.fault.strike(error))
     }
 
@@ -194,11 +221,12 @@ fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
     let transaction = begin(database)?;
     {
         let mut meta = transaction.open_table(META).map_err(failed)?;
-        let rows: [(&str, &[u8]); 4] = [
+        let rows: [(&str, &[u8]); 5] = [
             ("format", &FORMAT.to_le_bytes()),
             ("epoch", &settings.new_epoch.bytes()),
             ("seed", &settings.new_seed.to_le_bytes()),
             ("applied", &0u64.to_le_bytes()),
+            ("removed", &0u64.to_le_bytes()),
         ];
         for (name, value) in rows {
             meta.insert(name, value).map_err(failed)?;
@@ -207,6 +235,7 @@ fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
         transaction.open_table(BODY).map_err(failed)?;
         transaction.open_table(RESOURCE).map_err(failed)?;
         transaction.open_table(TRASH).map_err(failed)?;
+        transaction.open_table(FLOOR).map_err(failed)?;
     }
     transaction.commit().map_err(failed)
 }
@@ -240,7 +269,20 @@ fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<M
         epoch: Epoch(epoch.map_err(|_| bad("epoch"))?),
         seed: number("seed")?,
         applied: Version::new(number("applied")?),
+        removed: number("removed")?,
     })
+}
+
+fn read_floors(database: &Database) -> Result<Floors, Error> {
+    let transaction = database.begin_read().map_err(failed)?;
+    let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
+    let mut floors = Floors::new(meta.removed);
+    let table = transaction.open_table(FLOOR).map_err(failed)?;
+    for row in table.iter().map_err(failed)? {
+        let (prefix, version) = row.map_err(failed)?;
+        floors.raise(prefix.value(), Version::new(version.value()))?;
+    }
+    Ok(floors)
 }
 
 fn begin(database: &Database) -> Result<WriteTransaction, Error> {
@@ -328,6 +370,7 @@ pub(super) struct Base {
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
     pub(super) meta: Meta,
+    pub(super) floors: Arc<Floors>,
     fault: Arc<Fault>,
     _database: Arc<Database>,
 }
@@ -339,7 +382,11 @@ type VisitRow<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Er
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
 
 impl Base {
-    fn open(database: Arc<Database>, fault: Arc<Fault>) -> Result<Self, Error> {
+    fn open(
+        database: Arc<Database>,
+        fault: Arc<Fault>,
+        floors: Arc<Floors>,
+    ) -> Result<Self, Error> {
         let transaction = database.begin_read().map_err(failed)?;
         let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
         Ok(Base {
@@ -348,6 +395,7 @@ impl Base {
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
             meta,
+            floors,
             fault,
             _database: database,
         })
@@ -355,7 +403,7 @@ impl Base {
 
     /// Runs a read; an error of the medium is remembered, as the handle is of no use after it.
     fn read<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        let result = guarded(work);
+        let result = guarded(work).map_err(|error| self.fault.explain(error));
         if let Err(error @ Error::Unavailable { .. }) = &result {
             self.fault.strike(error);
         }

@@ -14,7 +14,7 @@ use super::body::Stored;
 use super::overlay::{Entry, Layer};
 use super::record::{decode_shelved, shelved_version};
 use super::tables::Base;
-use super::{Counts, Shelf, Visit};
+use super::{Counts, Floors, Shelf, Visit};
 use crate::Error;
 use crate::model::{Header, Key, Revision, Version};
 
@@ -41,8 +41,8 @@ pub(super) struct State {
     pub(super) sealed: Option<Arc<Layer>>,
     /// What the writer adds to.
     pub(super) active: Arc<Layer>,
-    /// `None` while the file is being reopened.
-    pub(super) base: Option<Arc<Base>>,
+    /// Why there are none, while the file is being reopened.
+    pub(super) base: Result<Arc<Base>, Error>,
     pub(super) cache: Arc<Revisions>,
 }
 
@@ -94,13 +94,24 @@ impl View {
         View { state }
     }
 
+    /// The same state, read from the files alone: what is in memory may hide damage there.
+    pub(crate) fn uncached(&self) -> View {
+        let cache = Arc::new(Revisions::with_weighter(1, 0, Weight));
+        let state = self.state.share();
+        View::new(Arc::new(State { cache, ..state }))
+    }
+
     fn base(&self) -> Result<&Base, Error> {
-        let base = self.state.base.as_deref();
-        base.ok_or_else(|| Error::unavailable("the file is being reopened after an I/O error"))
+        self.state.base.as_deref().map_err(Error::clone)
     }
 
     fn layers(&self) -> impl Iterator<Item = &Layer> {
         std::iter::once(&*self.state.active).chain(self.state.sealed.as_deref())
+    }
+
+    /// How far back the log reaches.
+    pub(crate) fn floors(&self) -> Result<&Floors, Error> {
+        Ok(&self.base()?.floors)
     }
 
     /// The newest version of this state.

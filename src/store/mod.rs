@@ -254,7 +254,7 @@ impl Store {
     /// [`Error::Corrupt`] when something cannot even be read; what can be read and is wrong is in
     /// the report.
     pub fn check(&self) -> Result<Report, Error> {
-        crate::disk::check(&self.engine.disk.view()?)
+        crate::disk::check(&self.engine.disk.view()?.uncached())
     }
 
     /// Gives back the space that the files do not need: the commit log is emptied, and the pages of

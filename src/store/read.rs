@@ -95,11 +95,22 @@ impl Snapshot {
     ///
     /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
     pub fn get(&self, key: &Key) -> Result<Option<Revision>, Error> {
-        let view = self.disk.view()?;
+        let view = self.view(&key.collection())?;
         match self.newest(&view, key)? {
             Some(slot) if slot.header.is_live() => view.fill(slot).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// A view in which the state of this collection at this version is still whole.
+    fn view(&self, collection: &Collection) -> Result<View, Error> {
+        let view = self.disk.view()?;
+        let oldest = view.floors()?.get(collection);
+        if self.version < oldest {
+            let requested = self.version;
+            return Err(Error::Gone { requested, oldest });
+        }
+        Ok(view)
     }
 
     /// The newest revision of a key in this state, a delete marker included.
@@ -129,7 +140,7 @@ impl Snapshot {
         limit: usize,
         before: Option<Version>,
     ) -> Result<Page<Version>, Error> {
-        let view = self.disk.view()?;
+        let view = self.view(&key.collection())?;
         let limit = if limit == 0 {
             PAGE_ENTRIES_MAX
         } else {
@@ -170,7 +181,7 @@ impl Snapshot {
 
     /// A page of the keys that are live in this state, or of those that are not.
     fn page(&self, list: &List, live: bool) -> Result<Page<Key>, Error> {
-        let view = self.disk.view()?;
+        let view = self.view(&list.collection)?;
         // A key on the trash shelf was live in this state only if something was written since.
         let both = !live || self.version < view.head();
         let mut walk = ShelfWalk::new(&view, list, both);

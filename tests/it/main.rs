@@ -7,6 +7,7 @@ mod clients;
 mod compact;
 mod crash;
 mod cuts;
+mod damage;
 mod disk;
 mod faults;
 mod handles;
