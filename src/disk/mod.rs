@@ -29,8 +29,10 @@ mod handle;
 mod log;
 mod media;
 mod overlay;
+mod pins;
 mod record;
 mod tables;
+mod trim;
 mod view;
 
 use std::ops::ControlFlow;
@@ -45,8 +47,10 @@ pub(crate) use handle::{Disk, Staged, encode_body};
 #[doc(hidden)]
 pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
+pub(crate) use pins::Pin;
 #[doc(hidden)]
 pub use record::probe as probe_record;
+pub(crate) use trim::Trim;
 pub(crate) use view::{Slot, View};
 
 /// What a scan calls for each entry; it says whether to go on.

@@ -18,6 +18,7 @@ mod ops;
 mod order;
 mod random;
 mod reference;
+mod retention;
 mod scripts;
 mod search;
 mod short;

@@ -12,6 +12,7 @@ mod get;
 mod history;
 mod import;
 mod index;
+mod keep;
 mod kind;
 mod local;
 mod object;
