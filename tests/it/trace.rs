@@ -162,9 +162,10 @@ impl Trace {
             let floor = store.compacted(&key.collection()).map_err(shown)?;
             let (shown, gone) = chain.split_at(found.len().min(chain.len()));
             let least = self.kept.unwrap_or(usize::MAX).min(chain.len());
-            let dead = !chain[0].header().is_live();
+            // A life that has ended goes as a whole.
+            let ended = gone.first().is_some_and(|r| !r.header().is_live());
             let is_right = found.iter().eq(shown.iter().copied())
-                && (found.len() >= least || (found.is_empty() && dead))
+                && (found.len() >= least || ended)
                 && gone.iter().all(|revision| revision.version() <= floor);
             if !is_right {
                 return Err(format!("another history of {key}: {found:?} of {chain:?}"));
