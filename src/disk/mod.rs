@@ -26,9 +26,12 @@ pub mod body;
 mod check;
 mod floors;
 mod handle;
+mod labelled;
+mod labels;
 mod log;
 mod media;
 mod overlay;
+mod postings;
 mod record;
 mod tables;
 mod view;
@@ -45,6 +48,7 @@ pub(crate) use handle::{Disk, Staged, encode_body};
 #[doc(hidden)]
 pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
+pub(crate) use postings::Selection;
 #[doc(hidden)]
 pub use record::probe as probe_record;
 pub(crate) use view::{Slot, View};

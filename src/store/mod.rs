@@ -10,6 +10,7 @@ mod document;
 mod follow;
 mod read;
 mod search;
+mod select;
 mod write;
 
 use std::path::Path;
