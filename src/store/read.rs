@@ -1,7 +1,8 @@
 //! Reading: one road for now and for any version in the past.
 //!
 //! The shelves say what is newest; from there the links of the headers lead back to what was the
-//! newest at the snapshot's version. For the newest version the walk has no steps.
+//! newest at the snapshot's version. For the newest version the walk has no steps. Which keys a list
+//! looks at, all or those with a label, is `select`.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
