@@ -18,12 +18,14 @@ use crate::random::Random;
 use crate::suite::{Tally, each_seed, scaled};
 
 /// How many histories a run plays.
-const HISTORIES: u64 = 150;
+const HISTORIES: u64 = 60;
 const RESOURCES: [&str; 2] = ["others", "things"];
 const NAMESPACES: [&str; 4] = ["", "a", "a0", "b"];
 const NAMES: usize = 6;
+/// How many of the last versions are all looked at.
+const LAST: u64 = 40;
 /// How many objects never change.
-const FILLERS: usize = 240;
+const FILLERS: usize = 160;
 
 fn open(disk: &Arc<Disk>, overlay: usize) -> Store {
     let options = Options::new().index(false).cache_bytes(1 << 16);
@@ -207,7 +209,8 @@ fn play(seed: u64) -> Result<u64, String> {
         chosen += compare(&store, &mut random, then)?;
     }
     let head = store.snapshot().unwrap().version().get();
-    let recent = head.saturating_sub(150);
+    // Every version of the last batches, and none.
+    let recent = head.saturating_sub(LAST);
     for version in std::iter::once(0).chain(recent..=head) {
         chosen += compare(&store, &mut random, Version::new(version))?;
     }
@@ -316,6 +319,40 @@ fn a_list_by_a_rare_label_reads_what_it_finds() {
         assert!(large <= 3 * small, "{costs:?}");
         // A look-up of each object and its body, a few pages each.
         assert!(large <= 20 * MATCHES as u64, "{costs:?}");
+    }
+}
+
+/// How often a label comes and goes on one object of a small collection.
+const FLAPS: usize = 24_000;
+
+#[test]
+fn a_label_that_came_and_went_often_is_not_waded_through() {
+    let disk = Disk::new();
+    let store = measured(&disk);
+    let key = |number| Key::new("g.x", "things", "a", &format!("n{number}")).unwrap();
+    let body = |on: bool| {
+        let labels = if on { r#""on":"yes""# } else { "" };
+        format!(r#"{{"metadata":{{"labels":{{{labels}}}}}}}"#).into_bytes()
+    };
+    let batch = (0..MATCHES).map(|number| Write::create(key(number), body(number < 9)));
+    store.write_batch(batch.collect()).unwrap();
+    for _ in 0..FLAPS / 500 {
+        let batch = (0..500).map(|turn| Write::update(key(5), body(turn % 2 == 1)));
+        store.write_batch(batch.collect()).unwrap();
+    }
+    drop(store);
+    let store = measured(&disk);
+    let by = |text: &str| Filter {
+        labels: text.parse().unwrap(),
+        fields: Vec::new(),
+    };
+    let head = store.snapshot().unwrap().version().get();
+    for (back, wanted) in [(0, 9), (1, 8), (2, 9), (FLAPS as u64 / 2 + 1, 8)] {
+        let snapshot = store.snapshot_at(Version::new(head - back)).unwrap();
+        let cost = reads(&disk, &snapshot, by("on=yes"), 100, wanted);
+        println!("{back} back: {cost}");
+        // All that the label was on and off for takes over a thousand.
+        assert!(cost < 400, "{cost} reads, {back} versions back");
     }
 }
 
