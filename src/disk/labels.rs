@@ -64,7 +64,10 @@ pub(super) fn mark(label: &str, value: &str) -> Mark {
 
 /// The marks of the labels of a revision.
 pub(super) fn marks(header: &Header) -> impl Iterator<Item = Mark> {
-    header.labels.iter().map(|(label, value)| mark(label, value))
+    header
+        .labels
+        .iter()
+        .map(|(label, value)| mark(label, value))
 }
 
 /// Splits the text of a key, or what one begins with, behind the resource.
@@ -207,7 +210,9 @@ fn before<'a>(header: &'a Header, entries: &'a [Arc<Entry>]) -> Result<Option<&'
     };
     let at = previous.get().checked_sub(first.get());
     let at = at.and_then(|at| usize::try_from(at).ok());
-    Ok(at.and_then(|at| entries.get(at)).map(|entry| &*entry.header))
+    Ok(at
+        .and_then(|at| entries.get(at))
+        .map(|entry| &*entry.header))
 }
 
 /// What was on the shelf of live objects before this update.

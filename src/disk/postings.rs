@@ -235,12 +235,7 @@ impl Lane {
     }
 
     /// Reads the next step from a table.
-    fn read(
-        &mut self,
-        postings: Postings,
-        reach: &mut Reach<'_>,
-        from: &str,
-    ) -> Result<(), Error> {
+    fn read(&mut self, postings: Postings, reach: &mut Reach<'_>, from: &str) -> Result<(), Error> {
         // A text that does not begin with the prefix is behind all that do.
         if !from.starts_with(&reach.prefix) {
             self.ended = true;

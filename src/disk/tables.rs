@@ -300,7 +300,11 @@ pub(super) const APPLY_STEPS: usize = 4;
 
 /// The one write path: headers, bodies, labels, then for each key touched its place on the
 /// shelves.
-pub(super) fn append(transaction: &WriteTransaction, layer: &Layer, done: &AtomicUsize) -> Result<(), Error> {
+pub(super) fn append(
+    transaction: &WriteTransaction,
+    layer: &Layer,
+    done: &AtomicUsize,
+) -> Result<(), Error> {
     let entries = layer.all();
     let mut meta = transaction.open_table(META).map_err(failed)?;
     let applied = read_meta(&meta)?.applied;

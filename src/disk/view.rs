@@ -287,13 +287,14 @@ impl View {
             entries.partition_point(|entry| entry.header.key.encoded() < below)
         });
         let mut count = in_layers.sum();
-        self.base()?.scan(Shelf::Live, prefix, after, &mut |key, _| {
-            if key >= below || count >= max {
-                return Ok(ControlFlow::Break(()));
-            }
-            count += 1;
-            Ok(ControlFlow::Continue(()))
-        })?;
+        self.base()?
+            .scan(Shelf::Live, prefix, after, &mut |key, _| {
+                if key >= below || count >= max {
+                    return Ok(ControlFlow::Break(()));
+                }
+                count += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
         Ok(count)
     }
 

@@ -35,7 +35,13 @@ fn open(disk: &Arc<Disk>, overlay: usize) -> Store {
 fn key(random: &mut Random) -> Key {
     let resource = RESOURCES[random.below(RESOURCES.len())];
     let namespace = NAMESPACES[random.below(NAMESPACES.len())];
-    Key::new("g.x", resource, namespace, &format!("n{}", random.below(NAMES))).unwrap()
+    Key::new(
+        "g.x",
+        resource,
+        namespace,
+        &format!("n{}", random.below(NAMES)),
+    )
+    .unwrap()
 }
 
 /// Labels of few values, some of them on most objects.
@@ -60,7 +66,11 @@ fn fill(store: &Store, random: &mut Random) {
         let namespace = NAMESPACES[number % NAMESPACES.len()];
         let name = format!("n{}-{number:03}", number / 4 % NAMES);
         let key = Key::new("g.x", "things", namespace, &name).unwrap();
-        let labels = if random.one_in(2) { r#""wide":"1""# } else { "" };
+        let labels = if random.one_in(2) {
+            r#""wide":"1""#
+        } else {
+            ""
+        };
         let body = format!(r#"{{"metadata":{{"labels":{{{labels}}}}}}}"#);
         Write::create(key, body.into_bytes())
     });
@@ -117,7 +127,10 @@ fn filter(random: &mut Random) -> Filter {
         let (field, value) = match random.below(4) {
             0 => (ObjectField::Name, "n1".to_owned()),
             1 => (ObjectField::Namespace, "a\0n1".to_owned()),
-            _ => (ObjectField::Namespace, NAMESPACES[random.below(4)].to_owned()),
+            _ => (
+                ObjectField::Namespace,
+                NAMESPACES[random.below(4)].to_owned(),
+            ),
         };
         fields.push(FieldTest {
             field,
@@ -149,8 +162,11 @@ fn collection(random: &mut Random) -> Collection {
 fn pages(snapshot: &Snapshot, list: &List, size: usize) -> Result<Vec<Revision>, String> {
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let list = list.clone().limit(size).after(after);
+        let list = list.clone().limit(size).after(after.clone());
         let page = snapshot.list(&list).map_err(|error| error.to_string())?;
+        if page.items.first().map(Revision::key) <= after.as_ref() && after.is_some() {
+            return Err(format!("the page after {after:?} does not go on"));
+        }
         if page.next.is_some() && page.items.len() != size {
             return Err(format!("{} in a page of {size}", page.items.len()));
         }
