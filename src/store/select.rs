@@ -17,8 +17,11 @@ use crate::model::{Key, Version};
 const TRIAL_KEYS: usize = 64;
 /// How many rows of the index it reads for them at the most.
 const TRIAL_ROWS: usize = 512;
-/// How many objects of a shelf are walked over in the time that one is looked up in.
-const LOOK_UP_COST: usize = 3;
+/// How many objects of a shelf are walked over in the time that one is looked up in. Most of both
+/// is reading the header.
+const LOOK_UP_COST: usize = 2;
+/// How many rows of the index are read in the time that one object is walked over in.
+const ROWS_PER_OBJECT: usize = 8;
 
 /// The newest revisions of the keys that a page may hold, in key order.
 pub(super) enum Walk<'a> {
@@ -48,7 +51,7 @@ impl<'a> Walk<'a> {
         };
         let (keys, ended) = selection.first(TRIAL_KEYS.min(list.limit), TRIAL_ROWS)?;
         if !ended {
-            let cost = selection.rows() + LOOK_UP_COST * keys.len();
+            let cost = selection.rows() / ROWS_PER_OBJECT + LOOK_UP_COST * keys.len();
             let below = selection.position();
             if view.count_below(prefix, after, below, cost)? < cost {
                 return Ok(Walk::Shelf(shelf));
