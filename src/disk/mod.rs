@@ -12,7 +12,7 @@
 //! Invariants: a commit is all or nothing (D2); versions are 1, 2, 3 ... without a gap (D3); the
 //! tables are always a prefix of the log of revisions, and the commit log holds what they lack;
 //! `resource` and `trash` are disjoint and follow from the headers alone (D4), which [`check`]
-//! proves.
+//! proves; so do the two tables of labels.
 //!
 //! How it fails: a failed append refuses writes until [`Disk::reopen`] has voided its place in the
 //! log (P1). The tables are reopened by whoever meets their failure; a commit needs to read them.
@@ -26,10 +26,13 @@ pub mod body;
 mod check;
 mod floors;
 mod handle;
+mod labelled;
+mod labels;
 mod log;
 mod media;
 mod overlay;
 mod pins;
+mod postings;
 mod record;
 mod tables;
 mod trim;
@@ -48,6 +51,7 @@ pub(crate) use handle::{Disk, Staged, encode_body};
 pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
 pub(crate) use pins::Pin;
+pub(crate) use postings::Selection;
 #[doc(hidden)]
 pub use record::probe as probe_record;
 pub(crate) use trim::Trim;

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
+use super::labelled::Labelled;
+use super::labels::Mark;
 use crate::model::{Action, Header, Key, Version};
-use crate::sync::RwLock;
+use crate::sync::{Mutex, RwLock};
 
 /// A revision with its stored bytes.
 #[derive(Debug)]
@@ -35,7 +37,12 @@ pub(super) struct Layer {
     /// The version of the first entry.
     first: Version,
     entries: RwLock<Entries>,
+    /// Made by those who select by label.
+    labelled: Mutex<Labelled>,
 }
+
+/// How many revisions are taken into the map of labels under one lock of the layer.
+const LABELLED_STEP: usize = 1_024;
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -101,6 +108,7 @@ impl Layer {
         Layer {
             first,
             entries: RwLock::default(),
+            labelled: Mutex::default(),
         }
     }
 
@@ -190,5 +198,21 @@ impl Layer {
             .filter_map(|(_, places)| entries.newest(places, head).cloned())
             .take(limit)
             .collect()
+    }
+
+    /// The next keys, in order, from this text on, that begin with `prefix` and were given this
+    /// label in this layer: at most `limit` of them.
+    pub(super) fn labelled(&self, mark: Mark, prefix: &str, from: &str, limit: usize) -> Vec<Key> {
+        let mut labelled = self.labelled.lock();
+        loop {
+            let entries = self.entries.read();
+            let log = entries.log.iter().skip(labelled.known);
+            let new: Vec<_> = log.take(LABELLED_STEP).cloned().collect();
+            drop(entries);
+            if new.is_empty() {
+                return labelled.scan(mark, prefix, from, limit);
+            }
+            labelled.extend(&new);
+        }
     }
 }

@@ -15,6 +15,7 @@ use redb::{
 
 use super::birth::discard_unfinished;
 use super::floors::Floors;
+use super::labels::{self, LABEL, LABEL_PAST};
 use super::media::{Backend, Fault, Media};
 use super::overlay::{Entry, Layer};
 use super::record::{decode_header, encode_shelved};
@@ -27,7 +28,7 @@ use crate::sync::Mutex;
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 pub(super) const HEADER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("header");
 pub(super) const BODY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("body");
-const RESOURCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("resource");
+pub(super) const RESOURCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("resource");
 pub(super) const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trash");
 pub(super) const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("floor");
 
@@ -236,7 +237,7 @@ fn open(media: &Arc<dyn Media>, fault: &Arc<Fault>, settings: Settings) -> Resul
     Ok(database)
 }
 
-fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
+pub(super) fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
     let transaction = begin(database)?;
     {
         let mut meta = transaction.open_table(META).map_err(failed)?;
@@ -256,6 +257,8 @@ fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
         transaction.open_table(TRASH).map_err(failed)?;
         transaction.open_table(FLOOR).map_err(failed)?;
         transaction.open_table(SWEEP).map_err(failed)?;
+        transaction.open_table(LABEL).map_err(failed)?;
+        transaction.open_table(LABEL_PAST).map_err(failed)?;
     }
     transaction.commit().map_err(failed)
 }
@@ -305,7 +308,7 @@ fn read_floors(database: &Database) -> Result<Floors, Error> {
     Ok(floors)
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, Error> {
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Error> {
     let mut transaction = database.begin_write().map_err(failed)?;
     // A crash must not cost a walk over the whole file at the next open.
     transaction.set_quick_repair(true);
@@ -313,10 +316,15 @@ fn begin(database: &Database) -> Result<WriteTransaction, Error> {
 }
 
 /// How many steps [`Tables::apply`] counts for a revision.
-pub(super) const APPLY_STEPS: usize = 3;
+pub(super) const APPLY_STEPS: usize = 4;
 
-/// The one write path: headers, bodies, then for each key touched its place on the shelves.
-fn append(transaction: &WriteTransaction, layer: &Layer, done: &AtomicUsize) -> Result<(), Error> {
+/// The one write path: headers, bodies, labels, then for each key touched its place on the
+/// shelves.
+pub(super) fn append(
+    transaction: &WriteTransaction,
+    layer: &Layer,
+    done: &AtomicUsize,
+) -> Result<(), Error> {
     let entries = layer.all();
     let mut meta = transaction.open_table(META).map_err(failed)?;
     let applied = read_meta(&meta)?.applied;
@@ -347,6 +355,7 @@ fn append(transaction: &WriteTransaction, layer: &Layer, done: &AtomicUsize) -> 
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
+    labels::index(transaction, entries, done)?;
     shelve(transaction, &layer.by_key(applied), done)?;
     let applied = newest.header.version.get().to_le_bytes();
     meta.insert("applied", &applied[..]).map_err(failed)?;
@@ -390,6 +399,8 @@ pub(super) struct Base {
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
     sweep: ReadOnlyTable<&'static str, u64>,
+    label: ReadOnlyTable<&'static [u8], u64>,
+    label_past: ReadOnlyTable<&'static [u8], u64>,
     pub(super) meta: Meta,
     pub(super) floors: Arc<Floors>,
     fault: Arc<Fault>,
@@ -398,6 +409,16 @@ pub(super) struct Base {
 
 /// What a scan of a shelf calls for each key and its bytes.
 type VisitRow<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Error>;
+
+/// Which postings of the label index: those of now, or those that are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Postings {
+    Now,
+    Past,
+}
+
+/// What a scan of postings calls for each; it says whether to go on.
+type VisitPosting<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<bool, Error>;
 
 /// The bytes of a row, as long as they are looked at.
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
@@ -416,6 +437,8 @@ impl Base {
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
             sweep: transaction.open_table(SWEEP).map_err(failed)?,
+            label: transaction.open_table(LABEL).map_err(failed)?,
+            label_past: transaction.open_table(LABEL_PAST).map_err(failed)?,
             meta,
             floors,
             fault,
@@ -475,6 +498,28 @@ impl Base {
                 let (key, value) = entry.map_err(failed)?;
                 let key = key.value();
                 if !key.starts_with(prefix) || visit(key, value.value())?.is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Visits the postings from this place on, in order.
+    pub(super) fn postings(
+        &self,
+        which: Postings,
+        start: &[u8],
+        visit: VisitPosting<'_>,
+    ) -> Result<(), Error> {
+        self.read(|| {
+            let table = match which {
+                Postings::Now => &self.label,
+                Postings::Past => &self.label_past,
+            };
+            for row in table.range(start..).map_err(failed)? {
+                let (key, value) = row.map_err(failed)?;
+                if !visit(key.value(), value.value())? {
                     break;
                 }
             }

@@ -6,6 +6,7 @@
 //! ```text
 //! header, body    the rows of the removed revisions, but for a body that a kept one is built from
 //! trash           the delete markers of the objects that go as a whole
+//! label_past      the postings of labels that they ended
 //! floor           the compacted versions of their collections, raised
 //! meta            the number of removed revisions
 //! sweep           how far each sweep of retention has come
@@ -20,10 +21,11 @@ use std::sync::Arc;
 use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::floors::Floors;
+use super::labels::{self, LABEL_PAST};
 use super::record::shelved_version;
 use super::tables::{BODY, FLOOR, HEADER, META, TRASH, failed};
 use crate::Error;
-use crate::model::{Key, Version};
+use crate::model::{Header, Key, Version};
 
 /// How far a sweep has come, by its name.
 pub(super) const SWEEP: TableDefinition<'_, &str, u64> = TableDefinition::new("sweep");
@@ -31,8 +33,8 @@ pub(super) const SWEEP: TableDefinition<'_, &str, u64> = TableDefinition::new("s
 /// What goes in one step.
 #[derive(Debug, Default)]
 pub(crate) struct Trim {
-    /// The revisions, in version order.
-    pub(crate) revisions: Vec<Version>,
+    /// The revisions, in version order, each with the one of its key that came after it, if any.
+    pub(crate) revisions: BTreeMap<Version, (Arc<Header>, Option<Arc<Header>>)>,
     /// The rows of bodies, in version order.
     pub(crate) bodies: Vec<Version>,
     /// The objects that go as a whole, with the version of the delete marker.
@@ -51,7 +53,11 @@ pub(super) fn trim(
 ) -> Result<Floors, Error> {
     let mut floors = floors.clone();
     let mut headers = transaction.open_table(HEADER).map_err(failed)?;
-    for version in &trim.revisions {
+    let mut past = transaction.open_table(LABEL_PAST).map_err(failed)?;
+    for (version, (header, next)) in &trim.revisions {
+        if let Some(next) = next {
+            labels::remove(&mut past, header, next)?;
+        }
         let row = headers.remove(version.get()).map_err(failed)?;
         floors.removed += u64::from(row.is_some());
     }

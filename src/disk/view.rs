@@ -101,11 +101,11 @@ impl View {
         View::new(Arc::new(State { cache, ..state }))
     }
 
-    fn base(&self) -> Result<&Base, Error> {
+    pub(super) fn base(&self) -> Result<&Base, Error> {
         self.state.base.as_deref().map_err(Error::clone)
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
+    pub(super) fn layers(&self) -> impl Iterator<Item = &Layer> {
         std::iter::once(&*self.state.active).chain(self.state.sealed.as_deref())
     }
 
@@ -294,6 +294,32 @@ impl View {
             ended = is_here(&entry) && visit(Slot::from(&*entry))?.is_break();
         }
         Ok(())
+    }
+
+    /// About how many live keys that begin with `prefix` are behind `after` and below this text,
+    /// counted up to `max`. No header is read.
+    pub(crate) fn count_below(
+        &self,
+        prefix: &str,
+        after: Option<&Key>,
+        below: &str,
+        max: usize,
+    ) -> Result<usize, Error> {
+        let after = after.map(Key::encoded);
+        let in_layers = self.layers().map(|layer| {
+            let entries = layer.scan(prefix, after, self.head(), max);
+            entries.partition_point(|entry| entry.header.key.encoded() < below)
+        });
+        let mut count = in_layers.sum();
+        self.base()?
+            .scan(Shelf::Live, prefix, after, &mut |key, _| {
+                if key >= below || count >= max {
+                    return Ok(ControlFlow::Break(()));
+                }
+                count += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        Ok(count)
     }
 
     /// Visits the log in order, from the revision after this version.

@@ -54,9 +54,19 @@ impl Filter {
     /// The only name that can match, if the filter pins one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
+        self.pinned(ObjectField::Name)
+    }
+
+    /// The only namespace that can match, if the filter pins one.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.pinned(ObjectField::Namespace)
+    }
+
+    fn pinned(&self, field: ObjectField) -> Option<&str> {
         self.fields
             .iter()
-            .find(|test| test.equals && test.field == ObjectField::Name)
+            .find(|test| test.equals && test.field == field)
             .map(|test| test.value.as_str())
     }
 }

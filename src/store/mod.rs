@@ -11,6 +11,7 @@ mod follow;
 mod read;
 mod retention;
 mod search;
+mod select;
 mod write;
 
 use std::path::Path;

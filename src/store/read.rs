@@ -1,11 +1,14 @@
 //! Reading: one road for now and for any version in the past.
 //!
 //! The shelves say what is newest; from there the links of the headers lead back to what was the
-//! newest at the snapshot's version. For the newest version the walk has no steps.
+//! newest at the snapshot's version. For the newest version the walk has no steps. Which keys a list
+//! looks at, all or those with a label, is `select`.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::select::Walk;
 use crate::Error;
 use crate::disk::{Disk, Pin, Shelf, Slot, View};
 use crate::model::{Collection, Filter, Key, Revision, Version};
@@ -27,9 +30,9 @@ pub struct Snapshot {
 #[must_use]
 pub struct List {
     collection: Collection,
-    filter: Filter,
-    limit: usize,
-    after: Option<Key>,
+    pub(super) filter: Filter,
+    pub(super) limit: usize,
+    pub(super) after: Option<Key>,
 }
 
 impl List {
@@ -191,9 +194,7 @@ impl Snapshot {
     /// A page of the keys that are live in this state, or of those that are not.
     fn page(&self, list: &List, live: bool) -> Result<Page<Key>, Error> {
         let view = self.view(&list.collection)?;
-        // A key on the trash shelf was live in this state only if something was written since.
-        let both = !live || self.version() < view.head();
-        let mut walk = ShelfWalk::new(&view, list, both);
+        let mut walk = Walk::new(&view, list, self.version(), live)?;
         let mut page = Page {
             version: self.version(),
             items: Vec::new(),
@@ -248,9 +249,9 @@ pub(super) fn back_to(view: &View, newest: Slot, version: Version) -> Result<Opt
 }
 
 /// The shelves of a collection, merged in key order, read in steps.
-struct ShelfWalk<'a> {
+pub(super) struct ShelfWalk<'a> {
     view: &'a View,
-    prefix: &'a str,
+    prefix: Cow<'a, str>,
     name: Option<Key>,
     live: Lane,
     trash: Lane,
@@ -269,9 +270,14 @@ const STEP: usize = 64;
 
 impl<'a> ShelfWalk<'a> {
     /// A walk over the live shelf, or over both.
-    fn new(view: &'a View, list: &'a List, both: bool) -> Self {
-        let prefix = list.collection.prefix();
-        let in_one_namespace = prefix.bytes().filter(|&byte| byte == 0).count() == 3;
+    pub(super) fn new(view: &'a View, list: &'a List, both: bool) -> Self {
+        let parts = |prefix: &str| prefix.bytes().filter(|&byte| byte == 0).count();
+        let mut prefix = Cow::Borrowed(list.collection.prefix());
+        // A namespace of one resource is what the keys begin with.
+        if let Some(namespace) = list.filter.namespace().filter(|_| parts(&prefix) == 2) {
+            prefix = Cow::Owned(format!("{prefix}{namespace}\0"));
+        }
+        let in_one_namespace = parts(&prefix) == 3;
         // A name within one namespace is one key, or none if no object can have it: no scan.
         let name = list.filter.name().filter(|_| in_one_namespace);
         let key = name.map(|name| Key::decode(&format!("{prefix}{name}")));
@@ -292,10 +298,20 @@ impl<'a> ShelfWalk<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Slot>, Error> {
-        self.live.fill(self.view, self.prefix, self.name.as_ref())?;
-        self.trash
-            .fill(self.view, self.prefix, self.name.as_ref())?;
+    /// What the keys begin with.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether there is one key to look at, or none.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.name.is_some() || self.live.done
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Slot>, Error> {
+        let (prefix, name) = (&*self.prefix, self.name.as_ref());
+        self.live.fill(self.view, prefix, name)?;
+        self.trash.fill(self.view, prefix, name)?;
         let from_live = match (self.live.first(), self.trash.first()) {
             (Some(live), Some(trash)) => live < trash,
             (live, _) => live.is_some(),

@@ -11,6 +11,7 @@ mod damage;
 mod disk;
 mod faults;
 mod handles;
+mod labels;
 mod limits;
 mod links;
 mod model;

@@ -257,6 +257,19 @@ impl Oracle {
         let wanted: Vec<&Revision> = keys.iter().filter_map(live).collect();
         let found = list.map_err(|error| format!("list at {version}: {error}"))?;
         same("list", &found.items.iter().collect::<Vec<_>>(), &wanted)?;
+        let tier = |found: &&Revision| found.header().label("tier") == Some("a");
+        let chosen: Vec<&Revision> = wanted.iter().copied().filter(tier).collect();
+        let filter = Filter {
+            labels: "tier=a".parse().unwrap(),
+            fields: Vec::new(),
+        };
+        let found = snapshot.list(&List::new(collection.clone()).filter(filter));
+        let found = found.map_err(|error| format!("selection at {version}: {error}"))?;
+        same(
+            "selection",
+            &found.items.iter().collect::<Vec<_>>(),
+            &chosen,
+        )?;
         for key in &keys {
             same("get", &snapshot.get(key).unwrap().as_ref(), &live(key))?;
             let chain = chains.get(key).map(Vec::as_slice).unwrap_or_default();
@@ -315,7 +328,10 @@ fn write_some(store: &Store, random: &mut Random) -> Vec<Revision> {
     for _ in 0..1 + random.below(4) {
         let key = key(random);
         let text = format!("{} and more of it ", random.below(3)).repeat(20);
-        let body = format!(r#"{{"spec":"{text}{}"}}"#, random.below(9)).into_bytes();
+        let labels = ["{}", r#"{"tier":"a"}"#, r#"{"tier":"b"}"#][random.below(3)];
+        let number = random.below(9);
+        let body = format!(r#"{{"metadata":{{"labels":{labels}}},"spec":"{text}{number}"}}"#);
+        let body = body.into_bytes();
         let write = match store.snapshot().unwrap().get(&key).unwrap() {
             None => Write::create(key.clone(), body),
             Some(_) if random.one_in(3) => Write::delete(key.clone()),

@@ -203,7 +203,12 @@ impl<'a> Plan<'a> {
             if let Some(oldest) = &oldest {
                 trim.bodies.retain(|version| *version != oldest.base);
             }
-            trim.revisions.extend(headers.keys());
+            let next = headers.values().skip(1).chain(&oldest).map(Some);
+            let next = next.map(Option::<&Arc<Header>>::cloned).chain([None]);
+            for (header, next) in headers.values().zip(next) {
+                trim.revisions
+                    .insert(header.version, (Arc::clone(header), next));
+            }
             let whole_from = oldest.map_or(marker, |oldest| Some(oldest.version));
             let floor = trim
                 .floors
@@ -212,7 +217,6 @@ impl<'a> Plan<'a> {
             *floor = whole_from.unwrap_or_default().max(*floor);
             trim.forgotten.extend(marker.map(|marker| (key, marker)));
         }
-        trim.revisions.sort_unstable();
         trim.bodies.sort_unstable();
         Ok(trim)
     }
