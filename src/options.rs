@@ -10,6 +10,10 @@ use crate::model::{Collection, Keep, Kind};
 pub const BATCH_WRITES_MAX: usize = 1_000;
 /// The largest number of body bytes in one batch.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest number of writes in one load.
+pub const LOAD_WRITES_MAX: usize = 100_000;
+/// The largest number of body bytes in one load.
+pub const LOAD_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// The largest number of body bytes that wait for the writer.
 pub const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// The largest number of jobs (a write or a batch) of one namespace that wait for the writer.

@@ -167,8 +167,31 @@ impl Store {
     /// As [`Store::write`], for the first write that fails. [`Error::TooLarge`] for more than
     /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes.
     pub fn write_batch(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
-        let prepared = write::prepare(writes, self.engine.object_bytes_max, &self.engine.disk)?;
-        self.engine.writer.submit(prepared, false)
+        self.commit(writes, write::BATCH)
+    }
+
+    /// As [`Store::write_batch`], with room for more: to bring a whole collection in at once. All
+    /// others wait meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::write_batch`]; the limits are [`LOAD_WRITES_MAX`](crate::LOAD_WRITES_MAX) and
+    /// [`LOAD_BYTES_MAX`](crate::LOAD_BYTES_MAX).
+    pub fn load(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
+        self.commit(writes, write::LOAD)
+    }
+
+    fn commit(&self, writes: Vec<Write>, limits: write::Limits) -> Result<Vec<Revision>, Error> {
+        let Engine {
+            disk,
+            writer,
+            object_bytes_max,
+            ..
+        } = &*self.engine;
+        writer.submit(
+            write::prepare(writes, limits, *object_bytes_max, disk)?,
+            false,
+        )
     }
 
     /// What [`Store::write`] would answer, without writing anything. The version of the answer is
@@ -178,9 +201,10 @@ impl Store {
     ///
     /// As [`Store::write`].
     pub fn try_write(&self, write: Write) -> Result<Revision, Error> {
-        let prepared =
-            write::prepare(vec![write], self.engine.object_bytes_max, &self.engine.disk)?;
-        let mut revisions = self.engine.writer.submit(prepared, true)?;
+        let engine = &self.engine;
+        let most = engine.object_bytes_max;
+        let prepared = write::prepare(vec![write], write::BATCH, most, &engine.disk)?;
+        let mut revisions = engine.writer.submit(prepared, true)?;
         revisions.pop().ok_or(Error::Closed)
     }
 

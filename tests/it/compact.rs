@@ -1,5 +1,6 @@
 //! Would catch a compaction that loses or changes a revision, gives no space back, or leaves a
-//! store that cannot go on.
+//! store that cannot go on; and many revisions of one object in one commit that take more space than
+//! those of as many commits.
 
 use annals::{Collection, Filter, Key, Options, Revision, Store, Version, Write};
 
@@ -57,4 +58,39 @@ fn everything_is_there_in_less_space() {
     let store = Store::open_on(disk, options()).unwrap();
     assert_eq!(read_log(&store)[..log.len()], log);
     assert_eq!(store.check().unwrap().wrong, 0);
+}
+
+#[test]
+fn a_history_in_one_commit_takes_no_more_space_than_in_many() {
+    const REVISIONS: usize = 500;
+    let bytes = |at_once: bool| {
+        let store = Store::open_on(Disk::new(), Options::new().index(false)).unwrap();
+        // Words that pack badly, so that only copies make it small.
+        let words: String = (0..400u64)
+            .map(|n| format!("{:x} ", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+            .collect();
+        let body = |round| format!(r#"{{"spec":"{words}","round":{round}}}"#).into_bytes();
+        let write = |round| match round {
+            0 => Write::create(key(0), body(round)),
+            _ => Write::update(key(0), body(round)),
+        };
+        let writes = (0..REVISIONS).map(write);
+        if at_once {
+            let made = store.load(writes.collect()).unwrap();
+            assert!(
+                made.iter()
+                    .all(|revision| revision.header().batch_end == made.last().unwrap().version())
+            );
+        } else {
+            writes.for_each(|write| drop(store.write(write).unwrap()));
+        }
+        let log = read_log(&store);
+        assert!(
+            log.iter()
+                .enumerate()
+                .all(|(round, revision)| revision.body() == body(round))
+        );
+        store.compact().unwrap().1
+    };
+    assert_eq!(bytes(true), bytes(false));
 }

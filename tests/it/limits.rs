@@ -3,7 +3,7 @@
 //! Each is tried at the limit, one above it and far above it.
 
 use annals::{
-    BATCH_WRITES_MAX, Collection, Error, Key, LabelSelector, List, NAME_BYTES_MAX,
+    BATCH_WRITES_MAX, Collection, Error, Key, LOAD_WRITES_MAX, LabelSelector, List, NAME_BYTES_MAX,
     NAMESPACE_BYTES_MAX, Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, Path, Principal,
     SELECTOR_BYTES_MAX, Store, Version, Write,
 };
@@ -77,6 +77,26 @@ fn a_batch_has_a_largest_length() {
     let made = store.write_batch(batch(BATCH_WRITES_MAX)).unwrap();
     assert_eq!(made.len(), BATCH_WRITES_MAX);
     assert_eq!(store.write_batch(Vec::new()), Ok(Vec::new()));
+}
+
+#[test]
+fn a_load_has_a_largest_length_and_is_seen_as_a_whole() {
+    let store = open(options());
+    let load = |count| (0..count).map(|number| create(number, 16)).collect();
+    let expected = too_large("batch", LOAD_WRITES_MAX + 1, LOAD_WRITES_MAX);
+    assert_eq!(store.load(load(LOAD_WRITES_MAX + 1)), Err(expected));
+    assert_eq!(store.snapshot().unwrap().version(), Version::ZERO);
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| store.load(load(LOAD_WRITES_MAX)).unwrap());
+        while !loading.is_finished() {
+            let seen = store.snapshot().unwrap().version().get();
+            assert!(
+                seen == 0 || seen == LOAD_WRITES_MAX as u64,
+                "a part is seen: {seen}"
+            );
+        }
+    });
+    assert_eq!(store.stats().unwrap().objects, LOAD_WRITES_MAX as u64);
 }
 
 #[test]

@@ -416,7 +416,7 @@ fn what_is_kept_is_what_the_rules_say() {
         }
         tally.count() < runs
     });
-    tally.expect("runs of retention", runs, false);
+    tally.expect("runs of retention", runs, cfg!(feature = "canary"));
 }
 
 /// A snapshot stays whole while everything around it goes, and a page read below says "gone".

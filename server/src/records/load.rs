@@ -1,7 +1,7 @@
 //! Bringing records into a store: one collection at a time.
 //!
-//! A stretch of records of one resource in one namespace is one load, and goes to the store in
-//! one call of [`commit`]. A load that was interrupted is begun again from the first record:
+//! A stretch of records of one resource in one namespace is one load, and is there as a whole or
+//! not at all, unless it is larger than the store takes at once: then it comes in parts. A load that was interrupted is begun again from the first record:
 //! what is in the store already is compared and passed over, so nothing has to be noted beside
 //! the store, and a crash between a commit and a note cannot be.
 //!
@@ -20,9 +20,9 @@ use super::{Error, Reader, Record, intake};
 use crate::kinds::Kinds;
 
 /// Writes that go to the store at once.
-const CHUNK_WRITES: usize = annals::BATCH_WRITES_MAX;
+const CHUNK_WRITES: usize = annals::LOAD_WRITES_MAX;
 /// Body bytes that go to the store at once, the last one not counted.
-const CHUNK_BYTES: usize = annals::COMMIT_BYTES_MAX;
+const CHUNK_BYTES: usize = annals::LOAD_BYTES_MAX - 16 * 1024 * 1024;
 /// How often a store that is busy is asked again.
 const TRIES: u32 = 60;
 
@@ -118,7 +118,7 @@ fn commit(
 fn send(store: &Store, chunk: Vec<Write>) -> Result<(), Error> {
     let mut tries = 0;
     loop {
-        match store.write_batch(chunk.clone()) {
+        match store.load(chunk.clone()) {
             Ok(_) => return Ok(()),
             Err(StoreError::Busy { retry_after }) if tries < TRIES => {
                 tries += 1;

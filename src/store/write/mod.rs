@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::Error;
 use crate::disk::{Disk, View, encode_body};
 use crate::model::{Header, Key, Metadata, Principal, Version};
-use crate::options::{BATCH_BYTES_MAX, BATCH_WRITES_MAX};
+use crate::options::{BATCH_BYTES_MAX, BATCH_WRITES_MAX, LOAD_BYTES_MAX, LOAD_WRITES_MAX};
 
 pub(super) use queue::Queue;
 pub(super) use writer::start;
@@ -131,8 +131,13 @@ impl Encoded {
         }
     }
 
-    /// The body of the revision that follows `newest`, built from an older one if that is due.
-    fn following(body: Arc<[u8]>, newest: &Header, view: &View) -> Result<Self, Error> {
+    /// The body of the revision that follows `newest`, built from an older one if that is due;
+    /// `base_body` reads that one.
+    fn following(
+        body: Arc<[u8]>,
+        newest: &Header,
+        base_body: impl FnOnce(Version) -> Result<Arc<[u8]>, Error>,
+    ) -> Result<Self, Error> {
         let (base, ordinal) = if newest.base == newest.version {
             (newest.version, newest.ordinal)
         } else {
@@ -141,7 +146,7 @@ impl Encoded {
         if newest.ordinal + 1 - ordinal >= WHOLE_EVERY {
             return Ok(Encoded::whole(body));
         }
-        let older = match view.base_body(base) {
+        let older = match base_body(base) {
             Ok(older) => older,
             // Damage to an old body is no reason to refuse a new one.
             Err(Error::Corrupt { .. }) => return Ok(Encoded::whole(body)),
@@ -159,29 +164,44 @@ impl Encoded {
 /// Of this many revisions of a key in a row at least one is stored whole.
 const WHOLE_EVERY: u64 = 16;
 
+/// How much may be written together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    writes: usize,
+    bytes: usize,
+}
+
+/// Those of a batch.
+pub(super) const BATCH: Limits = Limits {
+    writes: BATCH_WRITES_MAX,
+    bytes: BATCH_BYTES_MAX,
+};
+
+/// Those of a load.
+pub(super) const LOAD: Limits = Limits {
+    writes: LOAD_WRITES_MAX,
+    bytes: LOAD_BYTES_MAX,
+};
+
 /// What can be done on the caller's thread: every rule that needs no look at the state, and the
 /// encoding of bodies, which the writer may find to be out of date.
 pub(super) fn prepare(
     writes: Vec<Write>,
+    limits: Limits,
     object_max: usize,
     disk: &Disk,
 ) -> Result<Vec<Prepared>, Error> {
-    if writes.len() > BATCH_WRITES_MAX {
-        let (actual, limit) = (writes.len() as u64, BATCH_WRITES_MAX as u64);
-        return Err(Error::TooLarge {
-            field: "batch",
-            actual,
-            limit,
-        });
-    }
     let bytes: usize = writes.iter().map(Write::bytes).sum();
-    if bytes > BATCH_BYTES_MAX && writes.len() > 1 {
-        let (actual, limit) = (bytes as u64, BATCH_BYTES_MAX as u64);
-        return Err(Error::TooLarge {
-            field: "batch",
-            actual,
-            limit,
-        });
+    let too_large = |actual: usize, limit: usize| Error::TooLarge {
+        field: "batch",
+        actual: actual as u64,
+        limit: limit as u64,
+    };
+    if writes.len() > limits.writes {
+        return Err(too_large(writes.len(), limits.writes));
+    }
+    if bytes > limits.bytes && writes.len() > 1 {
+        return Err(too_large(bytes, limits.bytes));
     }
     let view = disk.view()?;
     writes
@@ -233,7 +253,7 @@ fn prepare_one(mut write: Write, object_max: usize, view: &View) -> Result<Prepa
     } else {
         match view.newest(&write.key, false)? {
             Some(newest) if newest.header.is_live() => {
-                Encoded::following(body, &newest.header, view)?
+                Encoded::following(body, &newest.header, |base| view.base_body(base))?
             }
             _ => Encoded::whole(body),
         }

@@ -193,6 +193,10 @@ impl Stage {
     /// is what to build from. A delete marker holds the body of the object that it ends.
     fn encoded(&self, body: Option<Encoded>, live: Option<&Header>) -> Result<Encoded, Error> {
         match (body, live) {
+            // The caller could not know the revision before: it is of this commit.
+            (Some(body), Some(live)) if live.version > self.head => {
+                Encoded::following(body.body, live, |base| self.base_body(base))
+            }
             (Some(body), live) => {
                 let due = |base| live.is_some_and(|live| base == live.base || base == live.version);
                 Ok(match body.base {
@@ -202,13 +206,18 @@ impl Stage {
             }
             (None, Some(live)) => {
                 let last = self.revision(live.version)?.shared_body();
-                if live.version > self.head {
-                    return Ok(Encoded::whole(last));
-                }
-                Encoded::following(last, live, &self.view)
+                Encoded::following(last, live, |base| self.base_body(base))
             }
             (None, None) => Err(Error::corrupt("a write without a body")),
         }
+    }
+
+    /// The body to build from, of this commit or an older one.
+    fn base_body(&self, base: Version) -> Result<Arc<[u8]>, Error> {
+        if base > self.head {
+            return Ok(self.revision(base)?.shared_body());
+        }
+        self.view.base_body(base)
     }
 
     /// Whether the state is what the write demands.
