@@ -24,11 +24,14 @@ mod birth;
 #[doc(hidden)]
 pub mod body;
 mod check;
+mod copy;
 mod floors;
 mod handle;
+mod load;
 mod log;
 mod media;
 mod overlay;
+mod piece;
 mod record;
 mod tables;
 mod view;
@@ -41,10 +44,15 @@ use crate::model::Epoch;
 pub use check::Report;
 pub(crate) use check::check;
 pub(crate) use floors::Floors;
-pub(crate) use handle::{Disk, Staged, encode_body};
+pub(crate) use handle::{Disk, Staged, TABLES_NAME, encode_body};
+pub(crate) use load::Loader;
 #[doc(hidden)]
 pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
+#[doc(hidden)]
+pub use piece::probe as probe_piece;
+pub(crate) use piece::{Found, Reader};
+pub use piece::{Head, Summary};
 #[doc(hidden)]
 pub use record::probe as probe_record;
 pub(crate) use view::{Slot, View};

@@ -23,12 +23,12 @@ use crate::Error;
 use crate::model::{Action, Epoch, Header, Key, Version};
 use crate::sync::Mutex;
 
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const HEADER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("header");
-const BODY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("body");
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+pub(super) const HEADER: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("header");
+pub(super) const BODY: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("body");
 const RESOURCE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("resource");
-const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trash");
-const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("floor");
+pub(super) const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("trash");
+pub(super) const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("floor");
 
 /// The format this code writes, and the only one it opens.
 const FORMAT: u32 = 2;
@@ -57,7 +57,7 @@ pub(super) struct Tables {
     floors: Mutex<Arc<Floors>>,
 }
 
-fn failed(cause: impl Into<redb::Error>) -> Error {
+pub(super) fn failed(cause: impl Into<redb::Error>) -> Error {
     match cause.into() {
         redb::Error::Corrupted(what) => Error::corrupt(what),
         other => Error::unavailable(other),
@@ -65,7 +65,7 @@ fn failed(cause: impl Into<redb::Error>) -> Error {
 }
 
 /// Runs a piece of redb work; a panic in it becomes an error.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::corrupt("the storage engine panicked")))
 }
@@ -193,7 +193,11 @@ impl Tables {
     }
 }
 
-fn open(media: &Arc<dyn Media>, fault: &Arc<Fault>, settings: Settings) -> Result<Database, Error> {
+pub(super) fn open(
+    media: &Arc<dyn Media>,
+    fault: &Arc<Fault>,
+    settings: Settings,
+) -> Result<Database, Error> {
     discard_unfinished(&**media).map_err(Error::unavailable)?;
     // What a killed process has left may be in the system's memory only, and the commit log is
     // about to rely on it.
@@ -285,7 +289,7 @@ fn read_floors(database: &Database) -> Result<Floors, Error> {
     Ok(floors)
 }
 
-fn begin(database: &Database) -> Result<WriteTransaction, Error> {
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Error> {
     let mut transaction = database.begin_write().map_err(failed)?;
     // A crash must not cost a walk over the whole file at the next open.
     transaction.set_quick_repair(true);
@@ -335,7 +339,7 @@ fn append(transaction: &WriteTransaction, layer: &Layer, done: &AtomicUsize) -> 
 
 /// Puts the newest revision of every key on its shelf. What was done to it first says where it
 /// stood before. Keys in order touch each page once.
-fn shelve(
+pub(super) fn shelve(
     transaction: &WriteTransaction,
     keys: &[(Arc<Entry>, Arc<Entry>)],
     done: &AtomicUsize,
@@ -377,6 +381,10 @@ pub(super) struct Base {
 
 /// What a scan of a shelf calls for each key and its bytes.
 type VisitRow<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<ControlFlow<()>, Error>;
+
+/// What a walk over stored revisions calls for each: version, header, body.
+pub(super) type VisitStored<'a> =
+    &'a mut dyn FnMut(Version, Option<&[u8]>, &[u8]) -> Result<ControlFlow<()>, Error>;
 
 /// The bytes of a row, as long as they are looked at.
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
@@ -471,6 +479,38 @@ impl Base {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Visits the stored bytes of revisions in version order, from the one after this version on.
+    /// A body without a header is one that kept bodies are built from.
+    pub(super) fn rows(&self, after: Version, visit: VisitStored<'_>) -> Result<(), Error> {
+        self.read(|| {
+            let mut headers = self.header.range(after.get() + 1..).map_err(failed)?;
+            let mut next = headers.next().transpose().map_err(failed)?;
+            for row in self.body.range(after.get() + 1..).map_err(failed)? {
+                let (version, body) = row.map_err(failed)?;
+                let version = version.value();
+                let at = next.as_ref().map(|(at, _)| at.value());
+                if at.is_some_and(|at| at < version) {
+                    break;
+                }
+                let header = next.as_ref().filter(|_| at == Some(version));
+                let stored = header.map(|(_, header)| header.value());
+                if visit(Version::new(version), stored, body.value())?.is_break() {
+                    return Ok(());
+                }
+                if at == Some(version) {
+                    next = headers.next().transpose().map_err(failed)?;
+                }
+            }
+            match next {
+                None => Ok(()),
+                Some((version, _)) => Err(Error::corrupt(format!(
+                    "the body of revision {} is missing",
+                    version.value()
+                ))),
+            }
         })
     }
 
