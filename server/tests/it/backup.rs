@@ -6,15 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use annals::backup::Pieces;
-use annals_server::api::{self, Api};
-use annals_server::kinds::Kinds;
-use annals_server::net::{Limits, Shutdown};
-use annals_server::setup::DataDir;
 use axum::body::Body;
 use serde_json::Value;
 
 use super::server::{Server, Shell, until};
-use super::site::{Answer, ask, get, start};
+use super::site::{Answer, get, open};
 
 const PATH: &str = "/apis/store.annals.dev/v1/backup";
 
@@ -178,7 +174,8 @@ async fn a_follower_goes_on_after_kills_and_damage() {
         .await;
     };
     write(&server, "one").await;
-    let follower = server.shell().follow(&line);
+    let shell = server.shell();
+    let follower = shell.follow(&line);
     reaches(2).await;
     write(&server, "two").await;
     reaches(3).await;
@@ -192,11 +189,9 @@ async fn a_follower_goes_on_after_kills_and_damage() {
     write(&server, "three").await;
     // The follower's process may still be going away.
     let follower = until("the folder is free", async || {
-        let run = server
-            .shell()
-            .run(&format!("annals backup --to {}", place.display()))
-            .await;
-        (run.code == 0).then(|| server.shell().follow(&line))
+        let add = format!("annals backup --to {}", place.display());
+        let run = shell.run(&add).await;
+        (run.code == 0).then(|| shell.follow(&line))
     })
     .await;
     reaches(4).await;
@@ -209,12 +204,12 @@ async fn a_follower_goes_on_after_kills_and_damage() {
     drop(follower);
     write(&server, "four").await;
     let add = format!("annals backup --to {}", place.display());
+    let shell = server.shell();
     until("the folder is free", async || {
-        (server.shell().run(&add).await.code == 0).then_some(())
+        (shell.run(&add).await.code == 0).then_some(())
     })
     .await;
     reaches(5).await;
-    let shell = server.shell();
     let run = shell.run(&add).await;
     assert!(run.err.contains("nothing was committed"), "{run:?}");
     shell
@@ -230,40 +225,37 @@ async fn a_follower_goes_on_after_kills_and_damage() {
     assert!(refused.contains("name another folder"), "{refused}");
 }
 
-async fn asked(path: &str, group: Option<&str>) -> Answer {
-    let dir = DataDir::ephemeral().unwrap();
-    let options = annals::Options::new().index(false);
-    let store = annals::Store::open(dir.path(), options).unwrap();
-    let kinds = Kinds::built_in().unwrap();
-    let api = Api::new(store.clone(), kinds, Shutdown::new()).unwrap();
-    let site = start(&dir, &[], Limits::default(), api::routes(api)).await;
+async fn asked(server: &Server, path: &str, group: Option<&str>) -> Answer {
     let mut request = get(path);
     if let Some(group) = group {
         request = request
             .header("impersonate-user", "ann")
             .header("impersonate-group", group);
     }
-    let answer = ask(&site, true, request.body(Body::empty()).unwrap()).await;
-    site.shutdown.begin();
-    store.close();
-    answer
+    let request = request.body(Body::empty()).unwrap();
+    let (response, _connection) = open(server.address(), &server.keys(), true, request).await;
+    Answer::read(response).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_served_is_refused_with_its_field() {
+    let server = Server::start().await;
     for (query, code, word) in [
         ("?since=99", 400, "since: version 99 is ahead"),
         ("?since=x", 400, "since: "),
         ("?since=1&since=1", 400, "since: expected at most once"),
         ("?to=1", 400, "to: unknown parameter"),
     ] {
-        let answer = asked(&format!("{PATH}{query}"), None).await;
+        let answer = asked(&server, &format!("{PATH}{query}"), None).await;
         assert_eq!(answer.status, code, "{}", answer.body);
         let status: Value = serde_json::from_str(&answer.body).unwrap();
         let message = status["message"].as_str().unwrap();
         assert!(message.starts_with(word), "{message}");
     }
-    let answer = asked(PATH, Some("crew")).await;
+    let answer = asked(&server, PATH, Some("crew")).await;
     assert_eq!(answer.status, 403, "{}", answer.body);
     assert!(answer.body.contains(PATH), "{}", answer.body);
+    let path = annals_server::client::Path::new(PATH);
+    let refused = server.client().post(&path, None).await.unwrap_err();
+    assert_eq!(refused.code(), Some(405));
 }
