@@ -64,8 +64,8 @@ pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_piece, probe_rec
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{
-    Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Key, Kind,
-    LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,
+    Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Keep, Key,
+    Kind, LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,
     PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError, Principal, Requirement,
     Revision, SELECTOR_BYTES_MAX, SearchField, SelectorError, Timestamp, Version,
 };

@@ -1,9 +1,10 @@
 //! How to open a store, and every limit it keeps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::model::Kind;
+use crate::model::{Collection, Keep, Kind};
 
 /// The largest number of writes in one batch.
 pub const BATCH_WRITES_MAX: usize = 1_000;
@@ -39,6 +40,9 @@ pub struct Options {
     pub(crate) ring_bytes: usize,
     pub(crate) kinds: Vec<Kind>,
     pub(crate) index: bool,
+    pub(crate) retention: Vec<(Collection, Keep)>,
+    pub(crate) retention_grace: Duration,
+    pub(crate) background_retention: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -53,6 +57,9 @@ impl Default for Options {
             ring_bytes: 64 * 1024 * 1024,
             kinds: Vec::new(),
             index: true,
+            retention: Vec::new(),
+            retention_grace: Duration::from_secs(300),
+            background_retention: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -105,6 +112,31 @@ impl Options {
     /// Whether there is a search index at all. Default: yes.
     pub fn index(mut self, index: bool) -> Self {
         self.index = index;
+        self
+    }
+
+    /// What is kept of the history of the objects of a collection; may be called for several. Of
+    /// the rules for an object that of the narrowest collection holds, alone. Default: everything
+    /// is kept.
+    ///
+    /// What goes is removed in the background, in small steps, at about a fifth of the time of a
+    /// processor and of the disk.
+    pub fn retention(mut self, collection: Collection, keep: Keep) -> Self {
+        self.retention.push((collection, keep));
+        self
+    }
+
+    /// How long a revision stays at least after it was superseded, so that a page token or a
+    /// watcher that needs it can still come. Default: 5 minutes.
+    pub fn retention_grace(mut self, span: Duration) -> Self {
+        self.retention_grace = span;
+        self
+    }
+
+    /// Whether retention works in the background. Otherwise it does so only in
+    /// [`Store::retain`](crate::Store::retain). Default: yes.
+    pub fn background_retention(mut self, background: bool) -> Self {
+        self.background_retention = background;
         self
     }
 

@@ -7,7 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::Path;
 use std::time::Duration;
 
@@ -152,6 +152,22 @@ impl Door for Library {
     fn delete(&self, namespace: &str, name: &str, expect: &Expect) -> Result<(), Failure> {
         let write = Write::delete(key(namespace, name)?);
         self.write(expecting(write, expect)).map(|_| ())
+    }
+
+    fn compact(&self, version: u64) -> Result<(), Failure> {
+        let everything = List::new(Collection::all());
+        let snapshot = self.0.snapshot().map_err(failure)?;
+        let mut collections = HashSet::new();
+        for page in [snapshot.list(&everything), snapshot.trash(&everything)] {
+            let items = page.map_err(failure)?.items;
+            collections.extend(items.iter().map(|item| item.key().collection()));
+        }
+        drop(snapshot);
+        for collection in collections {
+            let compacted = self.0.compact_to(&collection, Version::new(version));
+            assert!(compacted.map_err(failure)?.get() >= version);
+        }
+        Ok(())
     }
 
     fn list(&self, choice: &Choice, cut: &Cut) -> Result<Page, Failure> {

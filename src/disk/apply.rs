@@ -172,11 +172,10 @@ impl Applier {
         self.done.store(0, Ordering::Relaxed);
         self.total.store(revisions * APPLY_STEPS, Ordering::Relaxed);
         let started = Instant::now();
-        let base = disk.tables.apply(&layer, &self.done)?;
+        disk.put_away(&layer, &self.done)?;
         let count = u64::try_from(revisions).unwrap_or(u64::MAX).max(1);
         let spent = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.cost.store(spent / count, Ordering::Relaxed);
-        disk.unseal(base);
         Ok(())
     }
 

@@ -40,33 +40,45 @@ pub(crate) fn check(view: &View) -> Result<Report, Error> {
     let mut report = Report::default();
     let mut newest: BTreeMap<Key, Header> = BTreeMap::new();
     // The versions of each key by ordinal, to hold the far links against.
-    let mut chains: BTreeMap<Key, Vec<Version>> = BTreeMap::new();
+    let mut chains: BTreeMap<Key, (u64, Vec<Version>)> = BTreeMap::new();
     let mut expected = Version::ZERO;
+    let floors = view.floors()?;
     view.log(Version::ZERO, &mut |revision| {
         expected = expected.next();
         let header = revision.header();
-        if header.version != expected {
+        if header.version != expected && header.version.get() > floors.newest().get() + 1 {
             report.add(format!(
                 "the log goes from {expected} to {}",
                 header.version
             ));
-            expected = header.version;
         }
-        if let Some(problem) = broken_link(newest.get(&header.key), header) {
+        expected = header.version;
+        let before = newest.get(&header.key);
+        let floor = floors.get(&header.key.collection());
+        let is_cut = before.is_none() && header.previous.is_some_and(|p| p <= floor);
+        if !is_cut && let Some(problem) = broken_link(before, header) {
             report.add(format!("version {}: {problem}", header.version));
         }
-        let chain = chains.entry(header.key.clone()).or_default();
+        let chain = chains.entry(header.key.clone());
+        let (first, chain) = chain.or_insert_with(|| (header.ordinal, Vec::new()));
         chain.push(header.version);
-        let far = usize::try_from(header.jump_ordinal)
-            .ok()
-            .and_then(|at| chain.get(at));
-        if far != Some(&header.jump) {
+        let far = header.jump_ordinal.checked_sub(*first);
+        let far = far.and_then(|at| chain.get(usize::try_from(at).ok()?));
+        let is_cut = header.jump_ordinal < *first && header.jump <= floor;
+        if far != Some(&header.jump) && !is_cut {
             report.add(format!("version {}: the far link is wrong", header.version));
         }
         report.revisions += 1;
         newest.insert(header.key.clone(), header.clone());
         Ok(ControlFlow::Continue(()))
     })?;
+    let (head, removed) = (view.head().get(), floors.removed());
+    if report.revisions + removed != head {
+        let there = report.revisions;
+        report.add(format!(
+            "{there} revisions are there and {removed} were removed, of {head}"
+        ));
+    }
     for (shelf, live) in [(Shelf::Live, true), (Shelf::Trash, false)] {
         let mut count = 0;
         view.scan(shelf, "", None, &mut |slot| {

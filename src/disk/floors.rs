@@ -39,20 +39,21 @@ impl Floors {
         }
     }
 
-    /// Raises the compacted version of a collection within a namespace.
-    pub(super) fn raise(&mut self, prefix: &str, version: Version) -> Result<(), Error> {
+    /// Raises the compacted version of a collection within a namespace; says whether it was lower.
+    pub(super) fn raise(&mut self, prefix: &str, version: Version) -> Result<bool, Error> {
         let resource = resource_of(prefix).filter(|_| prefix.matches('\0').count() == 3);
         let resource = resource.ok_or_else(|| Error::corrupt("a bad prefix of a collection"))?;
         let raise = |map: &mut BTreeMap<Arc<str>, Version>, key: &str| match map.get_mut(key) {
-            Some(known) => *known = version.max(*known),
-            None => {
-                map.insert(key.into(), version);
+            Some(known) if *known >= version => false,
+            Some(known) => {
+                *known = version;
+                true
             }
+            None => map.insert(key.into(), version).is_none(),
         };
-        raise(&mut self.within, prefix);
         raise(&mut self.of, resource);
         self.newest = self.newest.max(version);
-        Ok(())
+        Ok(raise(&mut self.within, prefix))
     }
 
     /// The compacted version of a collection: zero when nothing of it was ever removed.

@@ -3,21 +3,22 @@
 //! One thread commits; any number read; one more puts sealed layers into the tables, see `apply`.
 //! The state that readers take is replaced under a short lock, never changed.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use super::apply::Applier;
 use super::body;
 use super::log::{CommitLog, Frame, LOG_NAMES, Record};
 use super::media::Volume;
-use super::overlay::{Entry, Layer};
+use super::overlay::{Entry, Layer, Tally};
+use super::pins::{Pin, Pins};
 use super::record::{decode_header, encode_header};
 use super::tables::{Base, Tables};
 use super::view::{Revisions, State, View, Weight};
-use super::{Settings, Shelf};
+use super::{Settings, Shelf, Trim};
 use crate::Error;
-use crate::model::{Action, Epoch, Header, Revision, Version};
+use crate::model::{Epoch, Revision, Version};
 use crate::sync::{Mutex, RwLock};
 
 /// The name of the file of the tables.
@@ -32,8 +33,10 @@ pub(crate) struct Disk {
     epoch: Epoch,
     limits: Limits,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// Held by the one who reopens the tables.
-    healing: Mutex<()>,
+    /// Held by the one who changes or reopens the tables, until the state shows it: otherwise an
+    /// older state of them could take the place of a newer one.
+    changing: Mutex<()>,
+    pins: Arc<Pins>,
 }
 
 /// When a layer is full.
@@ -86,7 +89,8 @@ impl Disk {
                 bytes: settings.overlay_bytes,
             },
             thread: Mutex::new(None),
-            healing: Mutex::new(()),
+            changing: Mutex::new(()),
+            pins: Arc::default(),
         });
         *disk.thread.lock() = Some(Applier::start(&disk));
         Ok(disk)
@@ -125,7 +129,7 @@ impl Disk {
     /// Reopens the tables after a failed call. The readers of the old handle end first: no view of
     /// it is given out any more.
     pub(super) fn heal(&self) -> Result<(), Error> {
-        let _alone = self.healing.lock();
+        let _alone = self.changing.lock();
         if !self.tables.is_broken() {
             return Ok(());
         }
@@ -183,24 +187,79 @@ impl Disk {
         Ok(())
     }
 
-    /// The tables have the sealed layer: it is dropped.
-    pub(super) fn unseal(&self, base: Arc<Base>) {
-        let sealed = self.state().sealed.clone();
-        self.replace(|state| State {
-            sealed: None,
-            base: Ok(base),
-            ..state.share()
-        });
+    /// Puts the sealed layer into the tables and drops it.
+    pub(super) fn put_away(&self, layer: &Layer, done: &AtomicUsize) -> Result<(), Error> {
+        let alone = self.changing.lock();
+        let base = self.tables.apply(layer, done)?;
+        self.settle(base, true)?;
+        drop(alone);
         // What was just written is likely to be read.
-        if let Some(layer) = sealed {
-            let state = self.state();
-            for entry in layer.all() {
-                if let Some(body) = entry.body.get() {
-                    let revision = Revision::new(Arc::clone(&entry.header), Arc::clone(body));
-                    state.cache.insert(entry.header.version.get(), revision);
-                }
+        let state = self.state();
+        for entry in layer.all() {
+            if let Some(body) = entry.body.get() {
+                let revision = Revision::new(Arc::clone(&entry.header), Arc::clone(body));
+                state.cache.insert(entry.header.version.get(), revision);
             }
         }
+        Ok(())
+    }
+
+    /// Removes revisions. An object that was written to again is not forgotten.
+    pub(crate) fn trim(&self, mut trim: Trim) -> Result<(), Error> {
+        if self.tables.is_broken() {
+            self.heal()?;
+        }
+        let _alone = self.changing.lock();
+        let state = self.state();
+        trim.forgotten.retain(|key, _| {
+            let layers = [Some(&state.active), state.sealed.as_ref()];
+            let mut layers = layers.into_iter().flatten();
+            layers.all(|layer| layer.newest(key, state.head).is_none())
+        });
+        drop(state);
+        let base = self.tables.trim(&trim)?;
+        self.settle(base, false)
+    }
+
+    /// Shows what the tables hold now; with the sealed layer in them it is dropped.
+    fn settle(&self, base: Arc<Base>, has_sealed: bool) -> Result<(), Error> {
+        let (live, trash) = (base.count(Shelf::Live)?, base.count(Shelf::Trash)?);
+        // While nobody commits, the active layer is what the state says of it.
+        let _log = self.log.lock();
+        self.replace(|state| {
+            let mut next = State {
+                live,
+                trash,
+                base: Ok(base),
+                ..state.share()
+            };
+            next.sealed = next.sealed.filter(|_| !has_sealed);
+            let tallies = [Some(&next.active), next.sealed.as_ref()];
+            for tally in tallies.into_iter().flatten().map(|layer| layer.tally()) {
+                (next.live, next.trash) = tally.on(next.live, next.trash);
+            }
+            next
+        });
+        Ok(())
+    }
+
+    /// Puts everything into the tables.
+    pub(crate) fn drain(&self) -> Result<(), Error> {
+        self.applier.drain(self)
+    }
+
+    /// Holds this version: as long as somebody does, nothing is removed of its state.
+    pub(crate) fn pin(&self, version: Version) -> Pin {
+        self.pins.hold(version)
+    }
+
+    /// The newest version up to which retention may act.
+    pub(crate) fn horizon(&self) -> Result<Version, Error> {
+        let applied = self.view()?.applied()?;
+        Ok(self
+            .pins
+            .oldest()
+            .map_or(applied, |oldest| oldest.min(applied)))
     }
 
     /// Commits these revisions, which continue the versions without a gap, in one frame.
@@ -247,10 +306,11 @@ impl Disk {
         let mut published = None;
         self.replace(|state| {
             published = Some(publish());
+            let (live, trash) = tally.on(state.live, state.trash);
             State {
                 head: Version::new(state.head.get() + tally.revisions),
-                live: state.live.wrapping_add_signed(tally.live),
-                trash: state.trash.wrapping_add_signed(tally.trash),
+                live,
+                trash,
                 ..state.share()
             }
         });
@@ -268,14 +328,14 @@ impl Disk {
     /// Puts everything into the tables, empties the commit log, and gives the space back that the
     /// tables do not need. Meanwhile reads of the tables are refused.
     pub(crate) fn compact(&self) -> Result<(), Error> {
-        self.applier.drain(self)?;
+        self.drain()?;
         let mut log = self.log.lock();
         let state = self.state();
         if state.sealed.is_none() && state.active.size().0 == 0 {
             log.clear()?;
         }
         drop((state, log));
-        let _alone = self.healing.lock();
+        let _alone = self.changing.lock();
         self.put_base(Err(Error::unavailable("the tables are being compacted")));
         self.put_base(Ok(self.tables.compact()?));
         Ok(())
@@ -325,37 +385,11 @@ impl State {
     }
 }
 
-/// What some revisions do to the number of entries.
-#[derive(Debug, Default)]
-struct Tally {
-    revisions: u64,
-    live: i64,
-    trash: i64,
-}
-
-impl Tally {
-    fn add(&mut self, header: &Header) {
-        self.revisions += 1;
-        match header.action {
-            Action::Created => {
-                self.live += 1;
-                self.trash -= i64::from(header.previous.is_some());
-            }
-            Action::Updated => {}
-            Action::Deleted => {
-                self.live -= 1;
-                self.trash += 1;
-            }
-        }
-    }
-}
-
 /// The overlay as it is built from the commit log when the store is opened.
 struct Recovery {
     head: Version,
     live: u64,
     trash: u64,
-    tally: Tally,
     layers: [Option<Layer>; 2],
 }
 
@@ -365,7 +399,6 @@ impl Recovery {
             head: base.meta.applied,
             live: base.count(Shelf::Live)?,
             trash: base.count(Shelf::Trash)?,
-            tally: Tally::default(),
             layers: [None, None],
         })
     }
@@ -378,7 +411,6 @@ impl Recovery {
                 "the commit log has revision {found} in the place of {version}"
             )));
         }
-        self.tally.add(&header);
         self.head = version;
         let entry = Entry {
             header: Arc::new(header),
@@ -392,12 +424,16 @@ impl Recovery {
     }
 
     fn finish(self, base: Arc<Base>, cache: Arc<Revisions>) -> State {
+        let layers = self.layers.iter().flatten().map(Layer::tally);
+        let (live, trash) = layers.fold((self.live, self.trash), |(live, trash), tally| {
+            tally.on(live, trash)
+        });
         let [sealed, active] = self.layers;
         let active = active.unwrap_or_else(|| Layer::new(self.head.next()));
         State {
             head: self.head,
-            live: self.live.wrapping_add_signed(self.tally.live),
-            trash: self.trash.wrapping_add_signed(self.tally.trash),
+            live,
+            trash,
             sealed: sealed.map(Arc::new),
             active: Arc::new(active),
             base: Ok(base),

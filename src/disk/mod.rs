@@ -32,8 +32,10 @@ mod log;
 mod media;
 mod overlay;
 mod piece;
+mod pins;
 mod record;
 mod tables;
+mod trim;
 mod view;
 
 use std::ops::ControlFlow;
@@ -53,8 +55,10 @@ pub use media::{FileMedia, Media, Volume};
 pub use piece::probe as probe_piece;
 pub(crate) use piece::{Found, Reader};
 pub use piece::{Head, Summary};
+pub(crate) use pins::Pin;
 #[doc(hidden)]
 pub use record::probe as probe_record;
+pub(crate) use trim::Trim;
 pub(crate) use view::{Slot, View};
 
 /// What a scan calls for each entry; it says whether to go on.

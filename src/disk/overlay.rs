@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{Header, Key, Version};
+use crate::model::{Action, Header, Key, Version};
 use crate::sync::RwLock;
 
 /// A revision with its stored bytes.
@@ -43,6 +43,42 @@ struct Entries {
     /// For each key where its revisions stand in `log`, oldest first.
     keys: BTreeMap<Key, Vec<u32>>,
     bytes: usize,
+    tally: Tally,
+}
+
+/// What some revisions do to the number of entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) revisions: u64,
+    live: i64,
+    trash: i64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, header: &Header) {
+        self.revisions += 1;
+        match header.action {
+            Action::Created => {
+                self.live += 1;
+                self.trash -= i64::from(header.previous.is_some());
+            }
+            Action::Updated => {}
+            Action::Deleted => {
+                self.live -= 1;
+                self.trash += 1;
+            }
+        }
+    }
+
+    /// So many live and dead keys, with what these revisions do to them. A marker that was
+    /// forgotten while its key was created again is counted out twice until the layer is put away.
+    pub(super) fn on(self, live: u64, trash: u64) -> (u64, u64) {
+        let (live, trash) = (
+            live.checked_add_signed(self.live),
+            trash.checked_add_signed(self.trash),
+        );
+        (live.unwrap_or_default(), trash.unwrap_or_default())
+    }
 }
 
 impl Entries {
@@ -75,6 +111,7 @@ impl Layer {
         let version = self.first.get() + u64::from(place);
         assert_eq!(entry.header.version.get(), version, "a layer has no gaps");
         entries.bytes += entry.bytes();
+        entries.tally.add(&entry.header);
         match entries.keys.get_mut(entry.header.key.encoded()) {
             Some(places) => places.push(place),
             None => {
@@ -88,6 +125,11 @@ impl Layer {
     pub(super) fn size(&self) -> (usize, usize) {
         let entries = self.entries.read();
         (entries.log.len(), entries.bytes)
+    }
+
+    /// What the entries do to the number of keys.
+    pub(super) fn tally(&self) -> Tally {
+        self.entries.read().tally
     }
 
     /// All entries, in version order.

@@ -18,6 +18,7 @@ use super::floors::Floors;
 use super::media::{Backend, Fault, Media};
 use super::overlay::{Entry, Layer};
 use super::record::{decode_header, encode_shelved};
+use super::trim::{self, SWEEP, Trim};
 use super::{Settings, Shelf, Visit};
 use crate::Error;
 use crate::model::{Action, Epoch, Header, Key, Version};
@@ -133,11 +134,29 @@ impl Tables {
     /// durable commit; those that are in them already are left out. `done` counts the steps of the work,
     /// [`APPLY_STEPS`] a revision.
     pub(super) fn apply(&self, layer: &Layer, done: &AtomicUsize) -> Result<Arc<Base>, Error> {
+        self.change(|transaction| append(transaction, layer, done))
+    }
+
+    /// Removes revisions in one durable commit.
+    pub(super) fn trim(&self, trim: &Trim) -> Result<Arc<Base>, Error> {
+        self.change(|transaction| {
+            let floors = trim::trim(transaction, trim, &self.floors.lock())?;
+            // If the commit fails, the file is read again before anything is shown.
+            *self.floors.lock() = Arc::new(floors);
+            Ok(())
+        })
+    }
+
+    /// One durable commit, and what the tables hold after it.
+    fn change(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<(), Error>,
+    ) -> Result<Arc<Base>, Error> {
         let slot = self.database.lock();
         let database = slot.as_ref().ok_or_else(|| self.reopening())?;
         let result = guarded(|| {
             let transaction = begin(database)?;
-            append(&transaction, layer, done)?;
+            work(&transaction)?;
             transaction.commit().map_err(failed)?;
             self.base(database)
         });
@@ -240,6 +259,7 @@ fn create_tables(database: &Database, settings: Settings) -> Result<(), Error> {
         transaction.open_table(RESOURCE).map_err(failed)?;
         transaction.open_table(TRASH).map_err(failed)?;
         transaction.open_table(FLOOR).map_err(failed)?;
+        transaction.open_table(SWEEP).map_err(failed)?;
     }
     transaction.commit().map_err(failed)
 }
@@ -373,6 +393,7 @@ pub(super) struct Base {
     body: ReadOnlyTable<u64, &'static [u8]>,
     resource: ReadOnlyTable<&'static str, &'static [u8]>,
     trash: ReadOnlyTable<&'static str, &'static [u8]>,
+    sweep: ReadOnlyTable<&'static str, u64>,
     pub(super) meta: Meta,
     pub(super) floors: Arc<Floors>,
     fault: Arc<Fault>,
@@ -408,6 +429,7 @@ impl Base {
             body: transaction.open_table(BODY).map_err(failed)?,
             resource: transaction.open_table(RESOURCE).map_err(failed)?,
             trash: transaction.open_table(TRASH).map_err(failed)?,
+            sweep: transaction.open_table(SWEEP).map_err(failed)?,
             meta,
             floors,
             fault,
@@ -526,6 +548,12 @@ impl Base {
                 ))),
             }
         })
+    }
+
+    /// How far the sweep of this name has come.
+    pub(super) fn swept(&self, name: &str) -> Result<Version, Error> {
+        let found = self.read(|| self.sweep.get(name).map_err(failed))?;
+        Ok(found.map_or(Version::ZERO, |row| Version::new(row.value())))
     }
 
     /// How many entries a shelf has.

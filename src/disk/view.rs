@@ -114,6 +114,26 @@ impl View {
         Ok(&self.base()?.floors)
     }
 
+    /// The newest version that is in the tables.
+    pub(crate) fn applied(&self) -> Result<Version, Error> {
+        Ok(self.base()?.meta.applied)
+    }
+
+    /// How far the sweep of retention of this name has come.
+    pub(crate) fn swept(&self, name: &str) -> Result<Version, Error> {
+        self.base()?.swept(name)
+    }
+
+    /// Visits the headers of the tables in version order, from the revision after this version.
+    pub(crate) fn headers(&self, after: Version, visit: Visit<'_, Header>) -> Result<(), Error> {
+        self.base()?.log(after, visit)
+    }
+
+    /// The body that others are built from. Its revision may be gone.
+    pub(crate) fn base_body(&self, version: Version) -> Result<Arc<[u8]>, Error> {
+        self.body(version, 0)
+    }
+
     /// The newest version of this state.
     pub(crate) fn head(&self) -> Version {
         self.state.head
@@ -163,10 +183,14 @@ impl View {
         if let Some(entry) = self.entry(version) {
             return Ok(Some(Arc::clone(&entry.header)));
         }
-        if let Some(revision) = self.state.cache.get(&version.get()) {
+        let base = self.base()?;
+        // At and below the newest compacted version only the tables know what was removed.
+        if version > base.floors.newest()
+            && let Some(revision) = self.state.cache.get(&version.get())
+        {
             return Ok(Some(revision.shared_header()));
         }
-        Ok(self.base()?.header(version)?.map(Arc::new))
+        Ok(base.header(version)?.map(Arc::new))
     }
 
     fn entry(&self, version: Version) -> Option<Arc<Entry>> {

@@ -9,17 +9,19 @@ use std::sync::{Arc, Mutex};
 use super::past::Archive;
 use crate::Error;
 use crate::disk::Visit;
-use crate::model::{Action, Header, Key, Revision, Timestamp, Version};
+use crate::model::{Action, Collection, Header, Key, Revision, Timestamp, Version};
 
 /// A log in memory.
 #[derive(Clone, Default)]
 pub(super) struct Log {
     revisions: Arc<Mutex<Vec<Revision>>>,
+    floor: Arc<Mutex<Version>>,
 }
 
 impl Log {
     /// Removes everything up to this version.
     pub(super) fn compact(&self, version: Version) {
+        *self.floor.lock().unwrap() = version;
         let mut revisions = self.revisions.lock().unwrap();
         revisions.retain(|revision| revision.version() > version);
     }
@@ -55,6 +57,10 @@ impl Archive for Log {
 
     fn header(&self, version: Version) -> Result<Option<Arc<Header>>, Error> {
         Ok(self.find(version).map(|revision| revision.shared_header()))
+    }
+
+    fn floor(&self, _of: &Collection) -> Result<Version, Error> {
+        Ok(*self.floor.lock().unwrap())
     }
 }
 

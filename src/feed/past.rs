@@ -1,7 +1,9 @@
 //! The log on disk, read for a watcher: in sequence, or at versions that are known to matter.
 //!
-//! Both answers are bounded, and both end in [`gone`] when the log no longer has what is asked
-//! for: that is the one place which knows how far the log reaches back.
+//! Both answers are bounded. Retention removes revisions at any place of the log, so a version
+//! that is missing says nothing by itself: what a watcher must not miss is missing only if the
+//! compacted version of its collection has passed it. That is looked up *after* the reading, so a
+//! removal that came between two reads is seen too.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub(crate) trait Archive: Send + Sync + 'static {
 
     /// The header of a revision.
     fn header(&self, version: Version) -> Result<Option<Arc<Header>>, Error>;
+
+    /// The compacted version of a collection.
+    fn floor(&self, of: &Collection) -> Result<Version, Error>;
 }
 
 impl Archive for Disk {
@@ -40,6 +45,10 @@ impl Archive for Disk {
 
     fn header(&self, version: Version) -> Result<Option<Arc<Header>>, Error> {
         self.view()?.header(version)
+    }
+
+    fn floor(&self, of: &Collection) -> Result<Version, Error> {
+        Ok(self.view()?.floors()?.get(of))
     }
 }
 
@@ -61,46 +70,55 @@ pub(super) fn read_log(
 ) -> Result<Piece, Error> {
     let mut kept = Vec::new();
     let (mut seen, mut bytes) = (0, 0);
-    let mut last = after;
-    let mut is_whole = true;
+    let (mut last, mut hole) = (after, after);
+    let mut is_full = false;
     log.log(after, &mut |revision| {
-        is_whole = revision.version() == last.next();
-        if !is_whole {
+        let version = revision.version();
+        if version > head {
             return Ok(ControlFlow::Break(()));
         }
-        last = revision.version();
+        if version != last.next() {
+            hole = Version::new(version.get() - 1);
+        }
+        last = version;
         seen += 1;
         if of.contains(revision.key()) {
             bytes += revision.body().len();
             kept.push(revision);
         }
-        let enough = last == head || seen == STEP_REVISIONS_MAX || bytes >= STEP_BYTES;
-        Ok(if enough {
+        is_full = seen == STEP_REVISIONS_MAX || bytes >= STEP_BYTES;
+        Ok(if is_full {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         })
     })?;
-    if last == after || !is_whole {
-        return Err(gone(log, last)?);
+    if !is_full && last < head {
+        // Nothing more is there up to the head.
+        (last, hole) = (head, head);
     }
     let changes = kept
         .into_iter()
         .map(|revision| change(log, revision))
         .collect::<Result<_, _>>()?;
+    check_kept(log, of, after)?;
+    if hole > after && hole > log.floor(&Collection::all())? {
+        return Err(Error::corrupt(format!("the log has no revision {hole}")));
+    }
     Ok(Piece { changes, last })
 }
 
 /// Reads the revisions at these versions, which are all that matter behind `after`.
 pub(super) fn read_at(
     log: &dyn Archive,
+    of: &Collection,
     after: Version,
     at: impl Iterator<Item = Version>,
 ) -> Result<Piece, Error> {
     let (mut changes, mut last, mut bytes) = (Vec::new(), after, 0);
     for version in at.take(STEP_REVISIONS_MAX) {
         let Some(revision) = log.revision(version)? else {
-            return Err(gone(log, last)?);
+            return Err(missing(log, of, after, version));
         };
         last = version;
         bytes += revision.body().len();
@@ -109,6 +127,7 @@ pub(super) fn read_at(
             break;
         }
     }
+    check_kept(log, of, after)?;
     Ok(Piece { changes, last })
 }
 
@@ -121,22 +140,27 @@ fn change(log: &dyn Archive, revision: Revision) -> Result<Change, Error> {
     Ok(Change { revision, before })
 }
 
-/// Why the log cannot be read behind this version: its beginning was removed, or it is damaged.
-fn gone(log: &dyn Archive, requested: Version) -> Result<Error, Error> {
-    let mut first = None;
-    log.log(requested, &mut |revision| {
-        first = Some(revision.version());
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(match first {
-        Some(first) if first > requested.next() => Error::Gone {
-            requested,
-            oldest: Version::new(first.get() - 1),
-        },
-        _ => Error::corrupt(format!(
-            "the log has no revision behind {requested}, but newer ones were published"
-        )),
-    })
+/// Whether the log still has everything of this collection behind this version.
+fn check_kept(log: &dyn Archive, of: &Collection, requested: Version) -> Result<(), Error> {
+    let oldest = log.floor(of)?;
+    if requested < oldest {
+        return Err(Error::Gone { requested, oldest });
+    }
+    Ok(())
+}
+
+/// Why a revision is missing that a watcher at this version needs: it was removed, or the log is
+/// damaged.
+pub(super) fn missing(
+    log: &dyn Archive,
+    of: &Collection,
+    requested: Version,
+    version: Version,
+) -> Error {
+    match check_kept(log, of, requested) {
+        Err(error) => error,
+        Ok(()) => Error::corrupt(format!("revision {version} is missing")),
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +220,8 @@ mod tests {
         log.compact(Version::new(500));
         let read = |after: u64, versions: &[u64]| {
             let versions = versions.iter().copied().map(Version::new);
-            let piece = read_at(&log, Version::new(after), versions)?;
+            let of = Collection::within("g", "r", "a")?;
+            let piece = read_at(&log, &of, Version::new(after), versions)?;
             Ok::<_, Error>((piece.changes.len(), piece.last.get()))
         };
         assert_eq!(read(500, &[502, 700]), Ok((2, 700)));

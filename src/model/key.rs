@@ -185,6 +185,11 @@ impl Collection {
         key.encoded().starts_with(&*self.prefix)
     }
 
+    /// Whether it is one resource in one namespace.
+    pub(crate) fn is_within(&self) -> bool {
+        self.prefix.matches(JOINT).count() == 3
+    }
+
     /// What the encoded text of every key of the collection begins with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix

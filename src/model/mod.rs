@@ -9,6 +9,7 @@
 
 mod event;
 mod filter;
+mod keep;
 mod key;
 mod kind;
 mod metadata;
@@ -21,6 +22,7 @@ mod version;
 
 pub use event::{Event, EventKind};
 pub use filter::{FieldTest, Filter, ObjectField};
+pub use keep::Keep;
 pub use key::{Collection, Key};
 pub use kind::{FieldKind, Kind, SearchField};
 pub use metadata::Metadata;

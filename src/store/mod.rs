@@ -10,6 +10,7 @@ mod directory;
 mod document;
 mod follow;
 mod read;
+mod retention;
 mod search;
 mod write;
 
@@ -41,6 +42,7 @@ struct Engine {
     hub: Arc<Hub>,
     writer: write::Queue,
     index: Option<follow::Follower>,
+    retention: Arc<retention::Retention>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     object_bytes_max: usize,
 }
@@ -52,6 +54,8 @@ pub struct Stats {
     pub version: Version,
     /// How many revisions the log holds.
     pub revisions: u64,
+    /// How many revisions retention has removed from it.
+    pub removed: u64,
     /// How many objects are live.
     pub objects: u64,
     /// How many deleted keys the trash holds.
@@ -111,6 +115,7 @@ impl Store {
             bytes: options.ring_bytes,
         };
         let hub = Arc::new(Hub::new(head, limits));
+        let (retention, sweeping) = retention::Retention::start(&disk, &options);
         let (writer, writing) = write::start(
             Arc::clone(&disk),
             Arc::clone(&hub),
@@ -118,6 +123,7 @@ impl Store {
             last_time,
         );
         let mut threads = vec![writing];
+        threads.extend(sweeping);
         let index = index.map(|folder| {
             let (disk, hub) = (Arc::clone(&disk), Arc::clone(&hub));
             let (follower, following) = follow::start(disk, hub, folder, options.kinds);
@@ -130,6 +136,7 @@ impl Store {
                 hub,
                 writer,
                 index,
+                retention,
                 threads: Mutex::new(threads),
                 object_bytes_max: options.object_bytes_max,
             }),
@@ -212,7 +219,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Future`] for a version that has not been written.
+    /// [`Error::Future`] for a version that has not been written, [`Error::Gone`] for one that
+    /// retention has passed.
     pub fn watch(
         &self,
         collection: Collection,
@@ -220,6 +228,11 @@ impl Store {
         after: Version,
     ) -> Result<Watch, Error> {
         self.check_written(after)?;
+        let oldest = self.compacted(&collection)?;
+        if after < oldest {
+            let requested = after;
+            return Err(Error::Gone { requested, oldest });
+        }
         let (hub, disk) = (Arc::clone(&self.engine.hub), Arc::clone(&self.engine.disk));
         Ok(Watch::new(hub, disk, collection, filter, after))
     }
@@ -241,6 +254,7 @@ impl Store {
         Ok(Stats {
             version: view.head(),
             revisions: counts.revisions,
+            removed: view.floors()?.removed(),
             objects: counts.live,
             trash: counts.trash,
             bytes: self.engine.disk.size()?,
@@ -256,6 +270,44 @@ impl Store {
     /// the report.
     pub fn check(&self) -> Result<Report, Error> {
         crate::disk::check(&self.engine.disk.view()?.uncached())
+    }
+
+    /// The compacted version of a collection: the first whose state is still whole. Reads and
+    /// watches before it answer [`Error::Gone`]. Zero when retention has removed nothing of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::snapshot`].
+    pub fn compacted(&self, collection: &Collection) -> Result<Version, Error> {
+        Ok(self.engine.disk.view()?.floors()?.get(collection))
+    }
+
+    /// Makes this version the oldest of a collection within a namespace: what it supersedes is
+    /// removed, whatever [`Options::retention`] says, and at once. Answers the compacted version,
+    /// which is lower where an open [`Snapshot`] needs more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a collection that is not within a namespace, [`Error::Future`] for a
+    /// version that has not been written; [`Error::Unavailable`] when the tables cannot be written:
+    /// what was removed is removed, and a later call goes on.
+    pub fn compact_to(&self, collection: &Collection, version: Version) -> Result<Version, Error> {
+        if !collection.is_within() {
+            let problem = "must be one resource in one namespace".to_owned();
+            return Err(Error::invalid("collection", problem));
+        }
+        self.check_written(version)?;
+        self.engine.retention.compact(collection, version)
+    }
+
+    /// Removes now what [`Options::retention`] lets go, instead of waiting for the background to do
+    /// it. Answers how many revisions were removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when the tables cannot be written.
+    pub fn retain(&self) -> Result<u64, Error> {
+        self.engine.retention.run_now()
     }
 
     /// Gives back the space that the files do not need: the commit log is emptied, and the pages of
@@ -292,6 +344,7 @@ impl Store {
 impl Engine {
     fn close(&self) {
         self.writer.close();
+        self.retention.close();
         if let Some(follower) = &self.index {
             follower.close();
         }

@@ -7,18 +7,19 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::Error;
-use crate::disk::{Disk, Shelf, Slot, View};
+use crate::disk::{Disk, Pin, Shelf, Slot, View};
 use crate::model::{Collection, Filter, Key, Revision, Version};
 use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 
 /// The state of the store at one version. Everything read from it is true at that version.
 ///
-/// It is a number, not a transaction: keeping it costs nothing, and reads from it stay exact
-/// while the store is written to.
+/// It is a number, not a transaction: reads from it stay exact while the store is written to, and
+/// all that keeping it costs is that retention leaves this state whole until its last clone is
+/// dropped. A snapshot of a version that retention has passed is answered with [`Error::Gone`].
 #[derive(Clone)]
 pub struct Snapshot {
     disk: Arc<Disk>,
-    version: Version,
+    pin: Arc<Pin>,
 }
 
 /// What to list.
@@ -80,13 +81,14 @@ pub struct Page<Next> {
 
 impl Snapshot {
     pub(super) fn new(disk: Arc<Disk>, version: Version) -> Self {
-        Snapshot { disk, version }
+        let pin = Arc::new(disk.pin(version));
+        Snapshot { disk, pin }
     }
 
     /// The version of this state.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.version
+        self.pin.version()
     }
 
     /// An object, if it is live in this state.
@@ -106,8 +108,8 @@ impl Snapshot {
     fn view(&self, collection: &Collection) -> Result<View, Error> {
         let view = self.disk.view()?;
         let oldest = view.floors()?.get(collection);
-        if self.version < oldest {
-            let requested = self.version;
+        if self.version() < oldest {
+            let requested = self.version();
             return Err(Error::Gone { requested, oldest });
         }
         Ok(view)
@@ -116,7 +118,7 @@ impl Snapshot {
     /// The newest revision of a key in this state, a delete marker included.
     fn newest(&self, view: &View, key: &Key) -> Result<Option<Slot>, Error> {
         let newest = view.newest(key, true)?;
-        newest.map_or(Ok(None), |slot| back_to(view, slot, self.version))
+        newest.map_or(Ok(None), |slot| back_to(view, slot, self.version()))
     }
 
     /// A page of the live objects of a collection, in key order.
@@ -146,22 +148,29 @@ impl Snapshot {
         } else {
             limit.min(PAGE_ENTRIES_MAX)
         };
+        let oldest = view.floors()?.get(&key.collection());
         let newest = self.newest(&view, key)?;
         let newest = newest.ok_or_else(|| Error::NotFound { key: key.clone() })?;
         let start = before.unwrap_or(newest.header.version);
         let mut at = back_to(&view, newest, start)?.map(|slot| slot.header.version);
         let mut page = Page {
-            version: self.version,
+            version: self.version(),
             items: Vec::new(),
             next: None,
         };
         let mut bytes = 0;
         while let Some(version) = at {
+            let header = match view.header(version)? {
+                Some(header) => header,
+                // Retention has removed it and all that came before.
+                None if version <= oldest => break,
+                None => return Err(missing(version)),
+            };
             if page.items.len() == limit || bytes >= PAGE_BYTES_MAX {
                 page.next = Some(version);
                 break;
             }
-            let revision = body_of(&view, version)?;
+            let revision = view.fill(Slot::from(header))?;
             bytes += revision.body().len();
             at = revision.header().previous;
             page.items.push(revision);
@@ -183,16 +192,16 @@ impl Snapshot {
     fn page(&self, list: &List, live: bool) -> Result<Page<Key>, Error> {
         let view = self.view(&list.collection)?;
         // A key on the trash shelf was live in this state only if something was written since.
-        let both = !live || self.version < view.head();
+        let both = !live || self.version() < view.head();
         let mut walk = ShelfWalk::new(&view, list, both);
         let mut page = Page {
-            version: self.version,
+            version: self.version(),
             items: Vec::new(),
             next: None,
         };
         let mut bytes = 0;
         while let Some(newest) = walk.next()? {
-            let Some(slot) = back_to(&view, newest, self.version)? else {
+            let Some(slot) = back_to(&view, newest, self.version())? else {
                 continue;
             };
             if slot.header.is_live() != live || !list.filter.matches(&slot.header) {
@@ -210,9 +219,8 @@ impl Snapshot {
     }
 }
 
-fn body_of(view: &View, version: Version) -> Result<Revision, Error> {
-    let missing = || Error::corrupt(format!("revision {version} is missing from the log"));
-    view.revision(version)?.ok_or_else(missing)
+fn missing(version: Version) -> Error {
+    Error::corrupt(format!("revision {version} is missing from the log"))
 }
 
 /// The newest revision of a key that is not newer than `version`, by a logarithmic number of
@@ -229,8 +237,12 @@ pub(super) fn back_to(view: &View, newest: Slot, version: Version) -> Result<Opt
         } else {
             previous
         };
-        let missing = || Error::corrupt(format!("revision {step} is missing from the log"));
-        slot = Slot::from(view.header(step)?.ok_or_else(missing)?);
+        slot = match view.header(step)? {
+            Some(header) => Slot::from(header),
+            // Removed with its object, which was created again later.
+            None if step <= view.floors()?.get(&slot.header.key.collection()) => return Ok(None),
+            None => return Err(missing(step)),
+        };
     }
     Ok(Some(slot))
 }

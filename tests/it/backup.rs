@@ -7,6 +7,7 @@
 
 mod damage;
 mod place;
+mod thinned;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,8 +53,12 @@ struct Source {
 
 impl Source {
     fn new(seed: u64) -> Self {
+        Source::with(seed, options())
+    }
+
+    fn with(seed: u64, options: Options) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let store = Store::open_on(Disk::new(), options().clock(clock.clone())).unwrap();
+        let store = Store::open_on(Disk::new(), options.clock(clock.clone())).unwrap();
         Source {
             store,
             clock,

@@ -360,7 +360,8 @@ fn run(seed: u64, plant: Plant) -> Result<Counts, String> {
     world.disk.mend();
     world.reopen();
     let store = world.store.read().unwrap();
-    let log = read_log(store.as_ref().unwrap()).map_err(|error| error.to_string())?;
+    let log =
+        read_log(store.as_ref().unwrap(), Version::ZERO).map_err(|error| error.to_string())?;
     let log: Vec<Entry> = log.iter().map(entry).collect();
     let counts = check(&records, &log)?;
     if counts.written < 100 || counts.refused < 10 || counts.read < 100 || counts.seen < 100 {

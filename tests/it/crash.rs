@@ -3,13 +3,14 @@
 //!
 //! Seeded workloads run on a recording disk. At every cut of its log the images that a power cut
 //! could leave are opened, and each must hold exactly the acknowledged revisions, or those and a
-//! whole commit that was in flight. Some of them are opened on a recording disk again, and every
+//! whole commit that was in flight; in half of the workloads retention has removed old ones. Some of them are opened on a recording disk again, and every
 //! cut of that recovery is judged too. On a disk that forgets a sync now and then, and with the
 //! feature `canary`, where the engine does not sync, the same suites must find bad images.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use annals::{Key, Revision, Store, Write};
+use annals::{Collection, Keep, Key, Options, Revision, Store, Write};
 
 use crate::cuts::{Cuts, Subsets};
 use crate::disk::{Disk, Image};
@@ -50,7 +51,11 @@ fn change(random: &mut Random, live: &mut [bool]) -> Write {
     }
 }
 
-/// Makes the writes one after the other; those refused leave no trace.
+/// How many revisions of a key stay where retention is at work.
+const KEPT: usize = 2;
+
+/// Makes the writes one after the other; those refused leave no trace. Now and then retention
+/// removes what it may.
 fn write_all(store: &Store, disk: &Disk, random: &mut Random, keys: usize) -> Vec<Made> {
     let mut made = Vec::new();
     for _ in 0..6 + random.below(6) {
@@ -64,6 +69,9 @@ fn write_all(store: &Store, disk: &Disk, random: &mut Random, keys: usize) -> Ve
             1
         };
         let writes = (0..size).map(|_| change(random, &mut live)).collect();
+        if random.one_in(3) {
+            store.retain().unwrap();
+        }
         let started = disk.position();
         if let Ok(revisions) = store.write_batch(writes) {
             let acknowledged = disk.position();
@@ -92,6 +100,11 @@ struct Made {
 fn run(disk: Arc<Disk>, seed: u64) -> Trace {
     let mut random = Random::new(seed);
     let threads = if seed.is_multiple_of(3) { 3 } else { 1 };
+    let kept = seed.is_multiple_of(2).then_some(KEPT);
+    let options = || match kept {
+        Some(kept) => retaining(kept),
+        None => options(),
+    };
     let mut made = Vec::new();
     let (mut opened, mut epoch) = (0, None);
     for _ in 0..2 {
@@ -125,7 +138,17 @@ fn run(disk: Arc<Disk>, seed: u64) -> Trace {
         floor: Default::default(),
         flights,
         log,
+        kept,
     }
+}
+
+/// So many revisions of a key are kept, and nothing of a deleted one.
+fn retaining(kept: usize) -> Options {
+    let keep = Keep::everything().revisions(kept as u64);
+    options()
+        .retention(Collection::all(), keep.trash(Duration::ZERO))
+        .retention_grace(Duration::ZERO)
+        .background_retention(false)
 }
 
 /// Judges the images of workload after workload, on disks like this one.
@@ -185,6 +208,7 @@ fn recover(first: &Trace, cut: usize, disk: Arc<Disk>, write: bool) -> Result<Tr
             .take_while(|r| r.version() <= sight.head)
             .cloned()
             .collect(),
+        kept: first.kept,
     };
     if write {
         let started = disk.position();

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use annals::{ErrorKind, Revision, Store, Watch, Write};
+use annals::{ErrorKind, Revision, Store, Version, Watch, Write};
 
 use crate::disk::{Call, Disk, Fault, Trouble};
 use crate::scripts::{
@@ -123,7 +123,7 @@ fn judge_refusal(stage: &mut Stage, trouble: Trouble) -> Result<(), String> {
 /// Every acknowledged revision is in the log and nothing that was refused, no batch is there in
 /// half, and the check is clean.
 fn judge_whole(store: &Store, answers: &Answers) -> Result<(), String> {
-    let log = read_log(store).map_err(shown)?;
+    let log = read_log(store, Version::ZERO).map_err(shown)?;
     let known = |revision: &Revision| {
         let author = &revision.header().author;
         let acknowledged = || {
@@ -160,9 +160,10 @@ fn judge_watch(mut watch: Watch, store: &Store) -> Result<(), String> {
     while let Some(event) = watch.try_next().map_err(shown)? {
         seen.push(event.object);
     }
-    ensure(seen == read_log(store).map_err(shown)?, || {
-        "the watch saw another log".to_owned()
-    })
+    ensure(
+        seen == read_log(store, Version::ZERO).map_err(shown)?,
+        || "the watch saw another log".to_owned(),
+    )
 }
 
 /// Runs the script with this fault; says whether the fault struck.

@@ -19,6 +19,7 @@ mod ops;
 mod order;
 mod random;
 mod reference;
+mod retention;
 mod scripts;
 mod search;
 mod short;

@@ -206,6 +206,7 @@ pub(crate) fn play(data: &[u8], disk: Arc<Disk>) -> Result<(), String> {
         floor: Version::ZERO,
         flights: run.flights,
         log: run.log,
+        kept: None,
     };
     let mut cuts = Cuts::new(Image::default(), &trace.steps);
     let cut = 1 + cut % trace.steps.len();

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use annals::search::{Hits, Query, Scope};
-use annals::{Collection, Error, Key, Kind, List, Options, Store, Version, Write};
+use annals::{Collection, Error, Keep, Key, Kind, List, Options, Store, Version, Write};
 
 use crate::random::Random;
 
@@ -221,4 +221,31 @@ fn a_version_that_was_not_written_is_refused_at_once() {
     let store = open(folder.path());
     let refused = store.search(&everything(), &Scope::All, Some(Version::new(1)));
     assert!(matches!(refused, Err(Error::Future { .. })), "{refused:?}");
+}
+
+/// The index stands before what retention has removed since: it is built anew, and shows nothing
+/// that is gone.
+#[test]
+fn an_index_that_retention_has_passed_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = Random::new(5);
+    let store = open(folder.path());
+    write(&store, &mut random, 40);
+    let hits = search(&store, &everything(), head(&store));
+    check(&store, &hits);
+    drop(store);
+    let keep = Keep::everything().revisions(1).trash(Duration::ZERO);
+    let options = Options::new()
+        .index(false)
+        .retention(Collection::all(), keep)
+        .background_retention(false)
+        .retention_grace(Duration::ZERO);
+    let store = Store::open(folder.path(), options).unwrap();
+    write(&store, &mut random, 40);
+    assert!(store.retain().unwrap() > 0);
+    drop(store);
+    let store = open(folder.path());
+    assert!(store.compacted(&Collection::all()).unwrap() > Version::new(hits.version));
+    let hits = search(&store, &everything(), head(&store));
+    check(&store, &hits);
 }

@@ -129,6 +129,7 @@ fn run(ops: &[Op], disk: &Arc<Disk>) -> (Trace, usize) {
         floor: Version::ZERO,
         flights,
         log,
+        kept: None,
     };
     (trace, last_started)
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use annals::{
-    Collection, Epoch, Error, Filter, Key, List, Options, Revision, Store, Version, Write,
+    Collection, Epoch, Error, Filter, Key, List, Options, Revision, Snapshot, Store, Version, Write,
 };
 
 use crate::cuts::{Cuts, Subsets};
@@ -34,6 +34,9 @@ pub(crate) struct Trace {
     pub(crate) flights: Vec<Flight>,
     /// Every revision, in version order.
     pub(crate) log: Vec<Revision>,
+    /// How many revisions of a key retention has left at least, and of a deleted one none; without
+    /// it all.
+    pub(crate) kept: Option<usize>,
 }
 
 /// What an image turned out to hold, where all that it holds is as it was written.
@@ -111,23 +114,22 @@ impl Trace {
         let len = usize::try_from(head.get()).map_err(|error| error.to_string())?;
         let expected = self.log.get(..len);
         let expected = expected.ok_or_else(|| format!("at version {head}, never written"))?;
-        if read_log(store).map_err(shown)? != expected {
+        let floor = store.compacted(&Collection::all()).map_err(shown)?;
+        let above = expected.iter().filter(|r| r.version() > floor);
+        if !read_log(store, floor).map_err(shown)?.iter().eq(above) {
             return Err("another log".to_owned());
         }
-        let newest: BTreeMap<&Key, &Revision> = expected.iter().map(|r| (r.key(), r)).collect();
+        let mut newest: BTreeMap<&Key, &Revision> = expected.iter().map(|r| (r.key(), r)).collect();
+        for (key, forgotten) in self.removed(store, &snapshot, expected)? {
+            if forgotten {
+                newest.remove(key);
+            }
+        }
         let all = List::new(Collection::all());
         for (page, live) in [(snapshot.list(&all), true), (snapshot.trash(&all), false)] {
             let wanted = newest.values().filter(|r| r.header().is_live() == live);
             if !page.map_err(shown)?.items.iter().eq(wanted.copied()) {
                 return Err(format!("other objects, live: {live}"));
-            }
-        }
-        if let Some(revision) = expected.first() {
-            let key = revision.key();
-            let found = snapshot.history(key, 0, None).map_err(shown)?.items;
-            let wanted = expected.iter().rev().filter(|r| r.key() == key);
-            if !found.iter().eq(wanted) {
-                return Err("another history".to_owned());
             }
         }
         let report = store.check().map_err(shown)?;
@@ -136,6 +138,41 @@ impl Trace {
         }
         let epoch = store.epoch();
         Ok(Sight { head, epoch })
+    }
+
+    /// Holds the history of every key against what was written; says of each key whether retention
+    /// has removed all of it. It may have removed what the trace let it.
+    fn removed<'a>(
+        &self,
+        store: &Store,
+        snapshot: &Snapshot,
+        expected: &'a [Revision],
+    ) -> Result<Vec<(&'a Key, bool)>, String> {
+        let mut chains: BTreeMap<&Key, Vec<&Revision>> = BTreeMap::new();
+        for revision in expected.iter().rev() {
+            chains.entry(revision.key()).or_default().push(revision);
+        }
+        let mut keys = Vec::new();
+        for (key, chain) in chains {
+            let found = match snapshot.history(key, 0, None) {
+                Ok(page) => page.items,
+                Err(Error::NotFound { .. }) if self.kept.is_some() => Vec::new(),
+                Err(error) => return Err(error.to_string()),
+            };
+            let floor = store.compacted(&key.collection()).map_err(shown)?;
+            let (shown, gone) = chain.split_at(found.len().min(chain.len()));
+            let least = self.kept.unwrap_or(usize::MAX).min(chain.len());
+            // A life that has ended goes as a whole.
+            let ended = gone.first().is_some_and(|r| !r.header().is_live());
+            let is_right = found.iter().eq(shown.iter().copied())
+                && (found.len() >= least || ended)
+                && gone.iter().all(|revision| revision.version() <= floor);
+            if !is_right {
+                return Err(format!("another history of {key}: {found:?} of {chain:?}"));
+            }
+            keys.push((key, found.is_empty()));
+        }
+        Ok(keys)
     }
 
     /// Judges the images of every cut from this one on, with these subsets of what is
@@ -186,9 +223,9 @@ impl Walk<'_> {
     }
 }
 
-/// The whole log, as a watcher of everything reads it.
-pub(crate) fn read_log(store: &Store) -> Result<Vec<Revision>, Error> {
-    let mut watch = store.watch(Collection::all(), Filter::default(), Version::ZERO)?;
+/// The log behind this version, as a watcher of everything reads it.
+pub(crate) fn read_log(store: &Store, after: Version) -> Result<Vec<Revision>, Error> {
+    let mut watch = store.watch(Collection::all(), Filter::default(), after)?;
     let mut log = Vec::new();
     while let Some(event) = watch.try_next()? {
         log.push(event.object);

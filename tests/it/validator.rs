@@ -81,6 +81,27 @@ pub(crate) struct Seen {
     pub(crate) bookmarks: Vec<(usize, Version)>,
     /// After so many events it was resumed from this version.
     pub(crate) resumes: Vec<(usize, Version)>,
+    /// Where it was told that what comes next is gone, if it was.
+    pub(crate) gone: Option<Version>,
+}
+
+impl Seen {
+    /// A watcher that has seen nothing yet.
+    pub(crate) fn new(lens: Lens, start: Version) -> Seen {
+        Seen {
+            lens,
+            start,
+            events: Vec::new(),
+            bookmarks: Vec::new(),
+            resumes: Vec::new(),
+            gone: None,
+        }
+    }
+
+    /// Whether it had to see a change at this version.
+    fn reaches(&self, version: Version) -> bool {
+        version > self.start && self.gone.is_none_or(|end| version <= end)
+    }
 }
 
 /// Every revision, in version order, from version 1.
@@ -161,7 +182,7 @@ impl Truth {
             let before_end = self.log[..usize::try_from(end.get()).unwrap()].iter().rev();
             let wanted = before_end
                 .take_while(|revision| revision.header().batch_end == end)
-                .filter(|revision| revision.version() > seen.start)
+                .filter(|revision| seen.reaches(revision.version()))
                 .filter(|revision| self.concerns(seen.lens, revision));
             assert_eq!(batch.len(), wanted.count(), "the batch that ends at {end}");
         }
@@ -172,7 +193,7 @@ impl Truth {
         let later = self
             .log
             .iter()
-            .filter(|revision| revision.version() > seen.start);
+            .filter(|revision| seen.reaches(revision.version()));
         let wanted = later.filter(|revision| self.concerns(seen.lens, revision));
         let mut events = seen.events.iter();
         for revision in wanted {

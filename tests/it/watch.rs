@@ -4,6 +4,7 @@
 //! Four writers, many watchers of every kind, and a ring of a few revisions, so that the hand-over
 //! happens all the time. What each watcher saw passes the nine checks of `validator`.
 
+mod gone;
 mod wake;
 
 use std::collections::HashMap;
@@ -210,13 +211,7 @@ impl<'a> Reader<'a> {
             style: STYLES[number % STYLES.len()],
             random,
             bell: Bell::new(),
-            seen: Seen {
-                lens,
-                start,
-                events: Vec::new(),
-                bookmarks: Vec::new(),
-                resumes: Vec::new(),
-            },
+            seen: Seen::new(lens, start),
             behind: 0,
         }
     }
@@ -353,13 +348,7 @@ fn watchers_that_never_read_hold_up_nobody_and_still_miss_nothing() {
         .collect();
     let truth = Truth::new(write_much(&store, 0));
     for (number, mut watch) in idle.into_iter().enumerate() {
-        let mut seen = Seen {
-            lens: LENSES[number % LENSES.len()],
-            start: Version::ZERO,
-            events: Vec::new(),
-            bookmarks: Vec::new(),
-            resumes: Vec::new(),
-        };
+        let mut seen = Seen::new(LENSES[number % LENSES.len()], Version::ZERO);
         assert!(watch.is_behind(), "the ring has not forgotten");
         while let Some(event) = watch.try_next().unwrap() {
             seen.events.push(event);

@@ -64,7 +64,7 @@ fn metrics(call: &Call) -> Result<Answer, Status> {
     let stats = store.stats().map_err(|error| general(&error))?;
     let report = store.index_report();
     let index = report.status.as_ref();
-    let rows: [(&str, &str, u64); 11] = [
+    let rows: [(&str, &str, u64); 12] = [
         (
             "annals_store_version",
             "Newest version of the store.",
@@ -74,6 +74,11 @@ fn metrics(call: &Call) -> Result<Answer, Status> {
             "annals_store_revisions",
             "Revisions in the log.",
             stats.revisions,
+        ),
+        (
+            "annals_store_removed_revisions",
+            "Revisions that retention has removed.",
+            stats.removed,
         ),
         ("annals_store_objects", "Live objects.", stats.objects),
         (

@@ -7,6 +7,7 @@ use annals::{Error, ErrorKind, Options, Store};
 use axum::Extension;
 use clap::Args;
 
+use super::keep::Rule;
 use super::size::Size;
 use super::{Exit, Failure, print};
 use crate::api::{Api, OWN_BYTES, indexed, routes};
@@ -17,8 +18,8 @@ use crate::net::{Identity, Shutdown};
 use crate::setup::DataDir;
 
 /// Opens the store of a data directory.
-pub(super) fn open(directory: &Path, cache: Size) -> Result<Store, Failure> {
-    let options = options(cache).kinds(indexed(&kinds()?));
+pub(super) fn open(directory: &Path, cache: Size, rules: &[Rule]) -> Result<Store, Failure> {
+    let options = Rule::add_all(rules, options(cache).kinds(indexed(&kinds()?)));
     Store::open(directory, options).map_err(|error| failure(&error))
 }
 
@@ -35,7 +36,7 @@ const CLIENT_CACHE: Size = Size(64 * 1024 * 1024);
 /// Opens a directory that a server has made.
 fn open_existing(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
-    open(directory, CLIENT_CACHE)
+    open(directory, CLIENT_CACHE, &[])
 }
 
 fn check_existing(directory: &Path) -> Result<(), Failure> {
@@ -86,11 +87,23 @@ pub(super) struct Compact {
     /// The data directory; no server may have it open
     #[arg(long, value_name = "DIR", default_value = "./annals-data")]
     data_dir: PathBuf,
+    /// Remove first what this rule does not keep, as for `annals serve` (repeat for more)
+    #[arg(long, value_name = "RULE")]
+    keep: Vec<Rule>,
 }
 
 /// Moves everything together, and says what it was good for.
 pub(super) fn compact(args: &Compact) -> Result<Exit, Failure> {
-    let store = open_unindexed(&args.data_dir)?;
+    check_existing(&args.data_dir)?;
+    let options = Rule::add_all(&args.keep, options(CLIENT_CACHE).index(false));
+    let options = options
+        .background_retention(false)
+        .retention_grace(Duration::ZERO);
+    let store = Store::open(&args.data_dir, options).map_err(|error| failure(&error))?;
+    if !args.keep.is_empty() {
+        let removed = store.retain().map_err(|error| failure(&error))?;
+        print::out(&format!("{removed} revisions removed\n"))?;
+    }
     let (before, after) = store.compact().map_err(|error| failure(&error))?;
     print::out(&format!("{before} bytes before, {after} bytes now\n"))?;
     Ok(Exit::Done)

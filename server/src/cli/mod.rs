@@ -14,6 +14,7 @@ mod get;
 mod history;
 mod import;
 mod index;
+mod keep;
 mod kind;
 mod local;
 mod object;

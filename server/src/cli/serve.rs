@@ -10,6 +10,7 @@ use clap::Args as Flags;
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
+use super::keep::Rule;
 use super::size::Size;
 use super::{Exit, Failure, print};
 use crate::api;
@@ -43,6 +44,10 @@ pub(super) struct Args {
         default_value = "256MiB"
     )]
     cache_size: Size,
+    /// What to keep of the past: [RESOURCE.GROUP[/NAMESPACE]:]revisions=N,age=SPAN,trash=SPAN, such
+    /// as revisions=20,trash=30d (repeat for more; the narrowest holds). Without it everything
+    #[arg(long, env = "ANNALS_KEEP", value_name = "RULE", value_delimiter = ';')]
+    keep: Vec<Rule>,
     /// What to log, such as info or annals=debug
     #[arg(
         long,
@@ -61,7 +66,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
         DataDir::open(&args.data_dir)?
     };
     // The store's lock comes first: whoever has the directory has everything in it.
-    let store = super::local::open(dir.path(), args.cache_size)?;
+    let store = super::local::open(dir.path(), args.cache_size, &args.keep)?;
     let (listener, listen) = net::bind(args.listen).await?;
     let wish = Wish {
         listen,

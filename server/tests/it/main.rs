@@ -12,6 +12,7 @@ mod kube_rs;
 mod kubectl;
 mod list;
 mod net;
+mod retention;
 mod search;
 mod server;
 mod site;

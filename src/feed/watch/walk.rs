@@ -108,7 +108,12 @@ impl Watch {
     /// Reads the first changes of these runs from disk.
     fn read_at(&mut self, runs: &[Run]) -> Result<(), Error> {
         let versions = runs.iter().flat_map(|run| run.first.get()..=run.last.get());
-        let piece = past::read_at(&*self.disk, self.version, versions.map(Version::new))?;
+        let piece = past::read_at(
+            &*self.disk,
+            &self.collection,
+            self.version,
+            versions.map(Version::new),
+        )?;
         self.keep(&piece)
     }
 
@@ -167,7 +172,7 @@ impl Watch {
             return Ok(found.revision.clone());
         }
         let last = self.disk.revision(previous)?;
-        last.ok_or_else(|| Error::corrupt(format!("revision {previous} is missing")))
+        last.ok_or_else(|| past::missing(&*self.disk, &self.collection, self.version, previous))
     }
 
     /// Keeps the events of a piece of the log to hand them out.

@@ -141,10 +141,13 @@ impl Encoded {
         if newest.ordinal + 1 - ordinal >= WHOLE_EVERY {
             return Ok(Encoded::whole(body));
         }
-        let Some(older) = view.revision(base)? else {
-            return Ok(Encoded::whole(body));
+        let older = match view.base_body(base) {
+            Ok(older) => older,
+            // Damage to an old body is no reason to refuse a new one.
+            Err(Error::Corrupt { .. }) => return Ok(Encoded::whole(body)),
+            Err(error) => return Err(error),
         };
-        let (stored, built) = encode_body(&body, Some((base, older.body())));
+        let (stored, built) = encode_body(&body, Some((base, &older)));
         Ok(Encoded {
             body,
             stored,
