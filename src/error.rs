@@ -116,6 +116,22 @@ pub enum Error {
         /// Where, and what was expected.
         reason: String,
     },
+    /// A piece of a backup is damaged, cut off, or not one.
+    #[error("{piece} is no sound piece of a backup: {reason}")]
+    BadPiece {
+        /// Which one.
+        piece: String,
+        /// Where, and what was expected.
+        reason: String,
+    },
+    /// Something outside the store could not be read or written.
+    #[error("{what}: {reason}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system answered.
+        reason: String,
+    },
     /// The directory cannot be opened.
     #[error("cannot open {path}: {reason}")]
     Open {
@@ -182,9 +198,10 @@ impl Error {
             | Error::Uncertain { .. }
             | Error::IndexNotReady { .. }
             | Error::IndexBehind { .. }
+            | Error::Io { .. }
             | Error::Open { .. }
             | Error::Closed => ErrorKind::Unavailable,
-            Error::Corrupt { .. } => ErrorKind::Corrupt,
+            Error::Corrupt { .. } | Error::BadPiece { .. } => ErrorKind::Corrupt,
         }
     }
 }

@@ -43,9 +43,11 @@
 //! | `model` | values: [`Key`], [`Version`], [`Revision`], [`Filter`], [`Event`], [`Kind`] | everybody |
 //! | `disk` | the tables, their codecs, the check; the only place that knows redb | `store`, `feed` |
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
+//! | [`backup`] | pieces of a backup: verify, restore | `store`, you |
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
 //! | `store` | [`Store`]: write, read, watch, search, and the follower that feeds the index | you |
 
+pub mod backup;
 mod clock;
 mod disk;
 mod error;
@@ -58,7 +60,7 @@ mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
-pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_record};
+pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_piece, probe_record};
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{

@@ -37,8 +37,8 @@ const HOMES: [(&[&str], &[&str]); 3] = [
 ];
 
 /// What the root of the library lends from `store`, and from `feed`.
-const OF_STORE: [&str; 7] = [
-    "store", "Store", "Snapshot", "List", "Page", "Stats", "Write",
+const OF_STORE: [&str; 8] = [
+    "store", "Store", "Snapshot", "List", "Page", "Stats", "Write", "backup",
 ];
 const OF_FEED: [&str; 2] = ["feed", "Watch"];
 

@@ -62,6 +62,8 @@ limits! {
     WATCHES_PER_CLIENT = 1_000, "watches", "The most open watches of one client";
     WATCHES = 10_000, "watches", "The most open watches of the server";
     WATCH_SECONDS = 3_600, "seconds", "How long a watch may stay open";
+    BACKUPS = 4, "backups", "The most backups that are taken at the same time";
+    BACKUP_SECONDS = 21_600, "seconds", "How long a backup may take";
     SEARCH_QUERY_BYTES = search::TEXT_BYTES_MAX, "bytes", "The longest search query";
     SEARCH_QUERY_WORDS = search::WORDS_MAX, "words", "The most words of a search query";
     SEARCH_HITS = 1_000, "hits", "The largest page of search hits";

@@ -22,7 +22,7 @@ use crate::model::{Epoch, Revision, Version};
 use crate::sync::{Mutex, RwLock};
 
 /// The name of the file of the tables.
-const TABLES_NAME: &str = "store.redb";
+pub(crate) const TABLES_NAME: &str = "store.redb";
 
 /// A durable place for revisions.
 pub(crate) struct Disk {

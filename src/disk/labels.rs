@@ -251,7 +251,6 @@ pub(super) fn remove(
 }
 
 /// Makes the index anew from the shelf of live objects and the headers, in bounded memory.
-#[allow(dead_code, reason = "repair calls it")]
 pub(super) fn rebuild(transaction: &WriteTransaction) -> Result<(), Error> {
     transaction.delete_table(LABEL).map_err(failed)?;
     transaction.delete_table(LABEL_PAST).map_err(failed)?;

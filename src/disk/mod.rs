@@ -24,13 +24,16 @@ mod birth;
 #[doc(hidden)]
 pub mod body;
 mod check;
+mod copy;
 mod floors;
 mod handle;
 mod labelled;
 mod labels;
+mod load;
 mod log;
 mod media;
 mod overlay;
+mod piece;
 mod pins;
 mod postings;
 mod record;
@@ -46,10 +49,15 @@ use crate::model::Epoch;
 pub use check::Report;
 pub(crate) use check::check;
 pub(crate) use floors::Floors;
-pub(crate) use handle::{Disk, Staged, encode_body};
+pub(crate) use handle::{Disk, Staged, TABLES_NAME, encode_body};
+pub(crate) use load::Loader;
 #[doc(hidden)]
 pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
+#[doc(hidden)]
+pub use piece::probe as probe_piece;
+pub(crate) use piece::{Found, Reader};
+pub use piece::{Head, Summary};
 pub(crate) use pins::Pin;
 pub(crate) use postings::Selection;
 #[doc(hidden)]

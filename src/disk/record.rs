@@ -135,6 +135,11 @@ pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, Error> {
     build(stored, key)
 }
 
+/// Reads only the version of a header, once its sum and its archive are found to be right.
+pub(super) fn header_version(bytes: &[u8]) -> Result<Version, Error> {
+    access(bytes).map(|stored| Version::new(stored.version.to_native()))
+}
+
 /// Reads the header that stands under this key on a shelf.
 pub(super) fn decode_shelved(bytes: &[u8], key: Key) -> Result<Header, Error> {
     let (version, bytes) = split_shelved(bytes)?;

@@ -67,7 +67,7 @@ pub(super) fn failed(cause: impl Into<redb::Error>) -> Error {
 }
 
 /// Runs a piece of redb work; a panic in it becomes an error.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::corrupt("the storage engine panicked")))
 }
@@ -213,7 +213,11 @@ impl Tables {
     }
 }
 
-fn open(media: &Arc<dyn Media>, fault: &Arc<Fault>, settings: Settings) -> Result<Database, Error> {
+pub(super) fn open(
+    media: &Arc<dyn Media>,
+    fault: &Arc<Fault>,
+    settings: Settings,
+) -> Result<Database, Error> {
     discard_unfinished(&**media).map_err(Error::unavailable)?;
     // What a killed process has left may be in the system's memory only, and the commit log is
     // about to rely on it.
@@ -364,7 +368,7 @@ pub(super) fn append(
 
 /// Puts the newest revision of every key on its shelf. What was done to it first says where it
 /// stood before. Keys in order touch each page once.
-fn shelve(
+pub(super) fn shelve(
     transaction: &WriteTransaction,
     keys: &[(Arc<Entry>, Arc<Entry>)],
     done: &AtomicUsize,
@@ -419,9 +423,18 @@ pub(super) enum Postings {
 
 /// What a scan of postings calls for each; it says whether to go on.
 type VisitPosting<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<bool, Error>;
+/// What a walk over stored revisions calls for each: version, header, body.
+pub(super) type VisitStored<'a> =
+    &'a mut dyn FnMut(Version, Option<&[u8]>, &[u8]) -> Result<ControlFlow<()>, Error>;
 
 /// The bytes of a row, as long as they are looked at.
 pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
+
+/// Looks at a row where a panic is caught: the engine does not check the lengths of a damaged page
+/// before it cuts a value out of it.
+fn touch(row: &Row) {
+    std::hint::black_box(row.value().len());
+}
 
 impl Base {
     fn open(
@@ -464,18 +477,26 @@ impl Base {
 
     /// The entry of a key on a shelf.
     pub(super) fn shelved(&self, shelf: Shelf, key: &Key) -> Result<Option<Row>, Error> {
-        self.read(|| self.shelf(shelf).get(key.encoded()).map_err(failed))
+        self.read(|| {
+            let row = self.shelf(shelf).get(key.encoded()).map_err(failed)?;
+            Ok(row.inspect(touch))
+        })
     }
 
     /// The header of a revision.
     pub(super) fn header(&self, version: Version) -> Result<Option<Header>, Error> {
-        let found = self.read(|| self.header.get(version.get()).map_err(failed))?;
-        found.map(|row| decode_header(row.value())).transpose()
+        self.read(|| {
+            let row = self.header.get(version.get()).map_err(failed)?;
+            row.map(|row| decode_header(row.value())).transpose()
+        })
     }
 
     /// The stored body of a revision.
     pub(super) fn body(&self, version: Version) -> Result<Option<Row>, Error> {
-        self.read(|| self.body.get(version.get()).map_err(failed))
+        self.read(|| {
+            let row = self.body.get(version.get()).map_err(failed)?;
+            Ok(row.inspect(touch))
+        })
     }
 
     /// Visits the entries of a shelf in key order: those whose key begins with `prefix` and, if
@@ -538,6 +559,38 @@ impl Base {
                 }
             }
             Ok(())
+        })
+    }
+
+    /// Visits the stored bytes of revisions in version order, from the one after this version on.
+    /// A body without a header is one that kept bodies are built from.
+    pub(super) fn rows(&self, after: Version, visit: VisitStored<'_>) -> Result<(), Error> {
+        self.read(|| {
+            let mut headers = self.header.range(after.get() + 1..).map_err(failed)?;
+            let mut next = headers.next().transpose().map_err(failed)?;
+            for row in self.body.range(after.get() + 1..).map_err(failed)? {
+                let (version, body) = row.map_err(failed)?;
+                let version = version.value();
+                let at = next.as_ref().map(|(at, _)| at.value());
+                if at.is_some_and(|at| at < version) {
+                    break;
+                }
+                let header = next.as_ref().filter(|_| at == Some(version));
+                let stored = header.map(|(_, header)| header.value());
+                if visit(Version::new(version), stored, body.value())?.is_break() {
+                    return Ok(());
+                }
+                if at == Some(version) {
+                    next = headers.next().transpose().map_err(failed)?;
+                }
+            }
+            match next {
+                None => Ok(()),
+                Some((version, _)) => Err(Error::corrupt(format!(
+                    "the body of revision {} is missing",
+                    version.value()
+                ))),
+            }
         })
     }
 

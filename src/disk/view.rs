@@ -13,7 +13,7 @@ use quick_cache::sync::Cache;
 use super::body::Stored;
 use super::overlay::{Entry, Layer};
 use super::record::{decode_shelved, shelved_version};
-use super::tables::Base;
+use super::tables::{Base, VisitStored};
 use super::{Counts, Floors, Shelf, Visit};
 use crate::Error;
 use crate::model::{Header, Key, Revision, Version};
@@ -340,6 +340,27 @@ impl View {
         while !ended && let Some(entry) = self.entry(last.next()).filter(|_| last < self.head()) {
             last = last.next();
             ended = visit(self.fill(Slot::from(&*entry))?)?.is_break();
+        }
+        Ok(())
+    }
+
+    /// As [`View::log`], with the stored bytes. A body without a header is one that kept bodies are
+    /// built from.
+    pub(super) fn rows(&self, after: Version, visit: VisitStored<'_>) -> Result<(), Error> {
+        let mut last = after;
+        let mut ended = false;
+        let base = self.base()?;
+        if after < base.meta.applied {
+            base.rows(after, &mut |version, header, body| {
+                let flow = visit(version, header, body)?;
+                ended = flow.is_break();
+                Ok(flow)
+            })?;
+            last = last.max(base.meta.applied);
+        }
+        while !ended && let Some(entry) = self.entry(last.next()).filter(|_| last < self.head()) {
+            last = last.next();
+            ended = visit(last, Some(&entry.stored_header), &entry.stored_body)?.is_break();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::Error;
-use crate::disk::{FileMedia, Media, Volume};
+use crate::disk::{FileMedia, Media, TABLES_NAME, Volume};
 
 fn failed(path: &Path, what: &str, cause: &std::io::Error) -> Error {
     Error::Open {
@@ -42,8 +42,27 @@ impl Volume for Directory {
     }
 }
 
-/// Takes the directory, creating it if it is missing.
+/// The folder within a directory in which a restore makes the store.
+pub(super) const STAGE: &str = "restoring";
+
+/// Takes the directory, creating it if it is missing. One in which a restore has not ended is
+/// refused: it would be taken for an empty store.
 pub(super) fn open(directory: &Path) -> Result<Directory, Error> {
+    let stage = directory.join(STAGE);
+    if stage.join(TABLES_NAME).exists() {
+        return Err(Error::Open {
+            path: directory.display().to_string(),
+            reason: format!(
+                "a restore of a backup has not ended here: run it again, or remove {}",
+                stage.display()
+            ),
+        });
+    }
+    take(directory)
+}
+
+/// As [`open`], for the restore itself.
+pub(super) fn take(directory: &Path) -> Result<Directory, Error> {
     let is_new = !directory.exists();
     DirBuilder::new()
         .recursive(true)
@@ -65,9 +84,8 @@ pub(super) fn open(directory: &Path) -> Result<Directory, Error> {
     })
 }
 
-/// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
-/// however it ends.
-fn sync_parent(directory: &Path) -> std::io::Result<()> {
+/// Makes the name of a directory survive a power cut.
+pub(super) fn sync_parent(directory: &Path) -> std::io::Result<()> {
     match directory.parent() {
         Some(parent) if parent.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(parent) => File::open(parent)?.sync_all(),
@@ -75,6 +93,8 @@ fn sync_parent(directory: &Path) -> std::io::Result<()> {
     }
 }
 
+/// An OS lock on `lock`, which also holds the owner's process id. The lock goes with the process,
+/// however it ends.
 fn take_lock(directory: &Path) -> Result<File, Error> {
     let path = directory.join("lock");
     let mut file = OpenOptions::new()

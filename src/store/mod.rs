@@ -5,6 +5,7 @@
 //! [`Store::close`]. Each road has its own file: `write`, `read`, `search` with `follow` behind
 //! it; watching is `feed`.
 
+pub(crate) mod backup;
 mod directory;
 mod document;
 mod follow;

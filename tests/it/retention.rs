@@ -184,8 +184,8 @@ impl Oracle {
 
     /// What was written to a key up to this version, gone or not.
     fn state(&self, key: &Key, version: u64) -> Option<&Revision> {
-        let written = self.log.iter().take(usize::try_from(version).unwrap());
-        written.filter(|revision| revision.key() == key).last()
+        let mut written = self.log[..usize::try_from(version).unwrap()].iter();
+        written.rfind(|revision| revision.key() == key)
     }
 
     fn floor(&self, resource: &str, namespace: &str) -> u64 {
@@ -394,7 +394,7 @@ impl Oracle {
             if (key.resource(), key.namespace()) != (resource, namespace) {
                 continue;
             }
-            let until = chain.iter().take_while(|at| **at as u64 + 1 <= to).count();
+            let until = chain.iter().take_while(|at| (**at as u64) < to).count();
             for &at in &chain[..until.saturating_sub(1)] {
                 self.remove(at, chain[until - 1] as u64 + 1);
             }

@@ -10,7 +10,7 @@ use super::failure::general;
 use super::route::{Route, Target};
 use super::{Api, delete, page, read, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
-use crate::net::{BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
+use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
 use crate::wire::accept::{Form, negotiate};
 use crate::wire::query::{ListQuery, Query};
 use crate::wire::status::Status;
@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) content_type: Option<String>,
     pub(super) if_none_match: Option<String>,
     pub(super) principal: Principal,
+    /// Whether the caller is an administrator.
+    pub(super) is_admin: bool,
     pub(super) body: Bytes,
 }
 
@@ -59,6 +61,7 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
         content_type: text(header::CONTENT_TYPE),
         if_none_match: text(header::IF_NONE_MATCH),
         principal: Principal::new(user),
+        is_admin: identity.is_some_and(|identity| identity.is_in(ADMINISTRATORS)),
         method: parts.method,
         body,
     })
@@ -75,7 +78,12 @@ impl Call {
         }
     }
 
-    /// Answers everything but a watch. Blocks.
+    /// Whether a piece of a backup is asked for.
+    pub(super) fn is_backup(&self) -> bool {
+        self.route == Route::Backup && self.method == Method::GET
+    }
+
+    /// Answers everything that is held in memory: not a watch, nor a backup. Blocks.
     pub(super) fn answer(&self) -> Result<Answer, Status> {
         match &self.route {
             Route::Resource(target) => self.resource(target),
@@ -92,6 +100,7 @@ impl Call {
             } => self.only(&Method::GET, || {
                 search::history(self, namespace, group, resource, name)
             }),
+            Route::Backup => Err(Status::method_not_allowed()),
             Route::CoreVersions
             | Route::Groups
             | Route::Group(_)

@@ -12,6 +12,7 @@
 //! | `watch` | watches |
 //! | `write` | create, update, patch; `object` is what the server makes of a body |
 //! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
+//! | `backup` | pieces of a backup, as a stream |
 //! | `search` | search, history, the state of the index |
 //! | `failure` | the store's errors as answers |
 //!
@@ -20,6 +21,7 @@
 //! apply, who may do what.
 
 mod answer;
+mod backup;
 mod call;
 mod delete;
 mod failure;
@@ -63,6 +65,7 @@ struct Shared {
     /// The OpenAPI documents, rendered when the first client asks.
     documents: OnceLock<Vec<openapi::Document>>,
     watches: watch::Count,
+    backups: backup::Places,
 }
 
 impl Api {
@@ -80,6 +83,7 @@ impl Api {
             shutdown,
             documents,
             watches,
+            backups: backup::Places::default(),
         });
         let api = Api { shared };
         namespace::prepare(&api)?;
@@ -117,6 +121,9 @@ async fn answer(api: Api, request: Request) -> Result<Response, Status> {
     let call = call::read(api, request).await?;
     if call.is_watch()? {
         return watch::start(call).await;
+    }
+    if call.is_backup() {
+        return backup::start(call).await;
     }
     let answer = within(REQUEST_TIME_MAX, move || call.answer()).await?;
     answer.map(answer::Answer::into_response)

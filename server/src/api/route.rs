@@ -9,6 +9,7 @@
 //! /apis/search.annals.dev/v1/namespaces/NS/search        search in one namespace
 //! /apis/search.annals.dev/v1/index[/rebuild]             the state of the index
 //! /apis/history.annals.dev/v1/namespaces/NS/G/R/NAME     the revisions of an object; G may be core
+//! /apis/store.annals.dev/v1/backup                       a piece of a backup, as a stream
 //! /metrics
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 const SEARCH_GROUP: &str = "search.annals.dev";
 const HISTORY_GROUP: &str = "history.annals.dev";
+const STORE_GROUP: &str = "store.annals.dev";
 /// How the core group is named where a path must name it.
 pub(super) const CORE: &str = "core";
 
@@ -49,6 +51,8 @@ pub(super) enum Route {
         resource: String,
         name: String,
     },
+    /// `.../backup`
+    Backup,
     /// `/metrics`
     Metrics,
 }
@@ -105,6 +109,7 @@ impl Route {
             ] => Some(Route::Search {
                 namespace: own(namespace),
             }),
+            ["apis", STORE_GROUP, "v1", "backup"] => Some(Route::Backup),
             ["apis", SEARCH_GROUP, "v1", "index"] => Some(Route::Index),
             ["apis", SEARCH_GROUP, "v1", "index", "rebuild"] => Some(Route::IndexRebuild),
             [

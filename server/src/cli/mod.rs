@@ -1,9 +1,11 @@
 //! The command line: one file for each command, one for what they share.
 //!
-//! Every command but `serve` and `version` talks to a server through [`crate::client`]. Results
+//! Most commands talk to a server through [`crate::client`]; the others work on files and
+//! directories. Results
 //! go to the standard output, everything else to the standard error, and [`Exit`] is the one
 //! list of exit codes.
 
+mod backup;
 mod bench;
 mod diff;
 mod exit;
@@ -16,12 +18,15 @@ mod keep;
 mod kind;
 mod local;
 mod object;
+mod part;
 mod print;
+mod restore;
 mod run;
 mod search;
 mod serve;
 mod server;
 mod size;
+mod verify;
 
 pub use exit::{Exit, Failure};
 pub use run::run;

@@ -7,7 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, bench, diff, export, get, history, import, index, local, print, search, serve,
+    Exit, Failure, backup, bench, diff, export, get, history, import, index, local, print, restore,
+    search, serve, verify,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -38,6 +39,12 @@ enum Command {
     /// Bring in objects from files
     #[command(subcommand)]
     Import(import::Command),
+    /// Write a backup, of a server that runs or of a data directory
+    Backup(backup::Args),
+    /// Make a data directory of a backup
+    RestoreBackup(restore::Args),
+    /// Prove that a backup is whole, without restoring it
+    Verify(verify::Args),
     /// Measure the standard workloads, on a directory of their own or a server
     Bench(bench::Args),
     /// Prove that a data directory is whole
@@ -83,6 +90,9 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Index(command) => alone(index::run(command)),
         Command::Export(args) => alone(export::run(args)),
         Command::Import(command) => alone(import::run(command)),
+        Command::Backup(args) => alone(backup::run(args)),
+        Command::RestoreBackup(args) => restore::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => local::check(&args),
         Command::Compact(args) => local::compact(&args),
@@ -154,6 +164,35 @@ mod tests {
             ("export --history", false),
             ("export --history --kubeconfig k", false),
             ("export -o xml", false),
+            ("backup -f x", true),
+            ("backup -f - --since 7 --data-dir d", true),
+            ("backup --to d", true),
+            ("backup --to d --follow --every 5", true),
+            ("backup --follow", false),
+            ("backup --to d --every 5", false),
+            ("backup --to d --follow --every 0", false),
+            ("backup --to d -f x", false),
+            ("backup --to d --since 7", false),
+            ("backup --to d --follow --data-dir e", false),
+            ("backup --since 07", false),
+            ("restore-backup a b --data-dir d", true),
+            (
+                "restore-backup a --data-dir d --to-version 7 --no-check",
+                true,
+            ),
+            (
+                "restore-backup a --data-dir d --to-time 2030-01-01T00:00:00Z",
+                true,
+            ),
+            ("restore-backup a --data-dir d --to-time noon", false),
+            (
+                "restore-backup a --data-dir d --to-time 2030-01-01T00:00:00Z --to-version 7",
+                false,
+            ),
+            ("restore-backup a", false),
+            ("restore-backup --data-dir d", false),
+            ("verify a b", true),
+            ("verify", false),
             ("bench --data-dir d", true),
             ("bench create get --server --count 5 --size 8KiB", true),
             ("bench", false),

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::connect::connect;
-use super::{ANSWER_BYTES_MAX, Error, Lines, Path, Status, Target};
+use super::{ANSWER_BYTES_MAX, Download, Error, Lines, Path, Status, Target};
 
 /// Time for a request and the whole of its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -119,6 +119,22 @@ impl Client {
     /// # Errors
     /// As [`Client::get`]. The watch itself may last for ever.
     pub async fn lines(&self, path: &Path) -> Result<Lines, Error> {
+        let (sender, body) = self.open(path).await?;
+        Ok(Lines::new(self.target.url.clone(), sender, body))
+    }
+
+    /// Opens an answer of any length, on a connection of its own.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn download(&self, path: &Path) -> Result<Download, Error> {
+        let (sender, body) = self.open(path).await?;
+        let url = self.target.url.clone();
+        Ok(Download::new(url, ANSWER_TIME_MAX, sender, body))
+    }
+
+    /// Asks on a new connection; the body of the answer is still to come.
+    async fn open(&self, path: &Path) -> Result<(SendRequest<Full<Bytes>>, Incoming), Error> {
         let request = self.request(&Method::GET, path, JSON, None)?;
         let mut sender = connect(&self.target).await?;
         let sent = timeout(ANSWER_TIME_MAX, sender.send_request(request)).await;
@@ -127,11 +143,7 @@ impl Client {
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
-        Ok(Lines::new(
-            self.target.url.clone(),
-            sender,
-            response.into_body(),
-        ))
+        Ok((sender, response.into_body()))
     }
 
     fn request(

@@ -7,6 +7,9 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 /// The group of everyone who proved who they are.
 pub(super) const AUTHENTICATED: &str = "system:authenticated";
 
+/// The group of administrators, as Kubernetes names it.
+pub const ADMINISTRATORS: &str = "system:masters";
+
 /// Groups read from one certificate; the rest is left out.
 const GROUPS_MAX: usize = 100;
 

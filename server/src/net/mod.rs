@@ -31,7 +31,7 @@ pub use body::{BODY_BYTES_MAX, BODY_TIME_MAX, BodyError, read_body};
 pub use door::{AuditId, URI_BYTES_MAX, door, not_found};
 pub use gate::{Gate, PUBLIC_PATHS};
 pub use health::Health;
-pub use identity::{How, Identity, Peer};
+pub use identity::{ADMINISTRATORS, How, Identity, Peer};
 pub use limits::Limits;
 pub use listen::{BindError, bind};
 pub use refusal::refuse;

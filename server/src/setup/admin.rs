@@ -11,11 +11,11 @@ use super::{Error, file};
 use crate::client::kubeconfig::{
     Cluster, Context, Kubeconfig, NamedCluster, NamedContext, NamedUser, User,
 };
-use crate::net::TokenHash;
+use crate::net::{ADMINISTRATORS, TokenHash};
 
 /// The user and the group of the administrator, as Kubernetes names them.
 pub(super) const USER: &str = "admin";
-pub(super) const GROUP: &str = "system:masters";
+pub(super) const GROUP: &str = ADMINISTRATORS;
 
 const TOKEN_BYTES: usize = 32;
 const HASH_FILE: &str = "admin.sha256";

@@ -27,6 +27,7 @@ const SLOW: &str = include_str!("../it/net/slow.rs");
 const DRAIN: &str = include_str!("../it/net/drain.rs");
 const API: &str = include_str!("../../src/api/mod.rs");
 const READ: &str = include_str!("../../src/api/read.rs");
+const BACKUP: &str = include_str!("../../src/api/backup.rs");
 const WATCH: &str = include_str!("../../src/api/watch.rs");
 const BODY: &str = include_str!("../../src/net/body.rs");
 const STALL: &str = include_str!("../../src/net/stall.rs");
@@ -93,6 +94,14 @@ const CASES: &[(&str, Case)] = &[
     (
         "WATCH_SECONDS",
         There(WATCH, "a_watch_ends_within_the_longest_time"),
+    ),
+    (
+        "BACKUPS",
+        There(BACKUP, "one_backup_too_many_is_turned_away"),
+    ),
+    (
+        "BACKUP_SECONDS",
+        There(BACKUP, "a_backup_that_takes_too_long_is_broken_off"),
     ),
     (
         "REQUEST_SECONDS",
