@@ -25,6 +25,11 @@ pub(crate) trait Engine: Sync {
 
     fn caller(&self) -> Caller<'_>;
 
+    /// The other process that does the work, where there is one.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+
     /// Does what was put off; `false` when the engine cannot be asked to.
     fn settle(&mut self) -> bool {
         false

@@ -121,6 +121,10 @@ impl Engine for Etcd {
         "etcd"
     }
 
+    fn process(&self) -> Option<u32> {
+        Some(self.server.id())
+    }
+
     fn caller(&self) -> Caller<'_> {
         let channel = self.channel.clone();
         Box::new(move |item: Put| {

@@ -55,6 +55,7 @@ fn bulk(asked: &Asked, time: Duration) -> Sample {
     Sample {
         rates: vec![number as f64 / started.elapsed().as_secs_f64()],
         settled: Vec::new(),
+        cpu: Vec::new(),
         calls,
     }
 }

@@ -1,7 +1,7 @@
 //! Opening after a kill: a child writes under full load until this process kills it; then the
 //! time until the first read and the first write is taken.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,6 +31,11 @@ pub(crate) fn die_if_asked_to() {
     let name = Name::parse(part()).expect("an engine");
     let objects: u64 = part().parse().expect("a number");
     let folder = PathBuf::from(part());
+    // A parent that is gone will not kill: then this process must end by itself.
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(1);
+    });
     let is_new = !folder.exists();
     let engine = name.open(&folder).expect("the engine");
     if is_new {
@@ -109,6 +114,7 @@ fn kill_under_load(name: Name, objects: u64, folder: &Path) {
             CHILD,
             format!("{} {objects} {}", name.text(), folder.display()),
         )
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("a child");

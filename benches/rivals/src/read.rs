@@ -14,7 +14,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use crate::Asked;
 use crate::objects::{self, Text};
 use crate::report::{Cell, Report};
-use crate::slices::{Sample, slice};
+use crate::slices::{Sample, cpu_seconds, slice};
 use crate::{own, raw};
 
 /// The size of an object.
@@ -91,7 +91,10 @@ fn compare(
                 };
                 Box::new(timed) as Box<dyn FnMut(u64) -> Duration + Send>
             };
-            let sample = slice(callers, time, &counters[at], make);
+            let before = cpu_seconds(None);
+            let mut sample = slice(callers, time, &counters[at], make);
+            let spent = cpu_seconds(None) - before;
+            sample.cpu = vec![spent * 1e6 / sample.calls.len() as f64];
             if round > 0 {
                 samples[at].add(sample);
             }

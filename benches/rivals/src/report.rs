@@ -13,6 +13,8 @@ pub(crate) struct Cell {
     value: f64,
     /// The rate with the work that was left to be done after the calls, where there is such work.
     settled: Option<f64>,
+    /// Microseconds of the processors for an operation.
+    cpu: Option<f64>,
     unit: &'static str,
     /// Whether more is better.
     more: bool,
@@ -28,6 +30,7 @@ impl Cell {
             engine: engine.to_owned(),
             value: sample.rate(),
             settled: Some(median(sample.settled.clone())).filter(|rate| *rate > 0.0),
+            cpu: Some(median(sample.cpu.clone())).filter(|micros| *micros > 0.0),
             unit: "/s",
             more: true,
             latencies: Some(latencies),
@@ -40,6 +43,7 @@ impl Cell {
             engine: engine.to_owned(),
             value,
             settled: None,
+            cpu: None,
             unit,
             more: false,
             latencies: None,
@@ -78,6 +82,9 @@ impl Report {
             if let Some([p50, p99, p999]) = cell.latencies {
                 line += &format!("   p50 {p50:.0} us, p99 {p99:.0} us, p99.9 {p999:.0} us");
             }
+            if let Some(micros) = cell.cpu {
+                line += &format!(", cpu {micros:.1} us");
+            }
             if let Some(rate) = cell.settled {
                 line += &format!(", {rate:.0} with what is left to do");
             }
@@ -90,7 +97,7 @@ impl Report {
                 .map(|[p50, p99, p999]| json!({ "p50": p50, "p99": p99, "p99.9": p999 }));
             row.insert(
                 cell.engine.clone(),
-                json!({ "value": cell.value, "settled": cell.settled, "unit": cell.unit, "ratio": ratio, "micros": latencies }),
+                json!({ "value": cell.value, "settled": cell.settled, "cpu": cell.cpu, "unit": cell.unit, "ratio": ratio, "micros": latencies }),
             );
         }
         self.rows.push(json!({ "workload": title, "engines": row }));

@@ -11,6 +11,9 @@ pub(crate) struct Sample {
     pub(crate) rates: Vec<f64>,
     /// The same, with the time for the work that the slice has left behind.
     pub(crate) settled: Vec<f64>,
+    /// Microseconds of the processors for an operation, of each slice: what other programs on the
+    /// machine change least.
+    pub(crate) cpu: Vec<f64>,
     /// Nanoseconds of each call.
     pub(crate) calls: Vec<u64>,
 }
@@ -31,6 +34,7 @@ impl Sample {
 
     pub(crate) fn add(&mut self, other: Sample) {
         self.rates.extend(other.rates);
+        self.cpu.extend(other.cpu);
         self.settled.extend(other.settled);
         self.calls.extend(other.calls);
     }
@@ -70,6 +74,23 @@ pub(crate) fn slice<'a>(
     Sample {
         rates: vec![rate],
         settled: Vec::new(),
+        cpu: Vec::new(),
         calls,
     }
+}
+
+/// The time of all processors that a process has taken so far, its threads together; 0 where the
+/// system does not tell.
+pub(crate) fn cpu_seconds(process: Option<u32>) -> f64 {
+    /// Linux counts in hundredths for every program.
+    const TICK: f64 = 0.01;
+    let process = process.map_or_else(|| "self".to_owned(), |id| id.to_string());
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name of the program, in brackets, may hold anything.
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let times = rest.split_whitespace().skip(11).take(2);
+    times
+        .filter_map(|time| time.parse::<f64>().ok())
+        .sum::<f64>()
+        * TICK
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::engine::{Engine, Name, Put};
 use crate::objects::{self, Text};
 use crate::report::{Cell, Report};
-use crate::slices::{Sample, slice};
+use crate::slices::{Sample, cpu_seconds, slice};
 use crate::{Asked, slow};
 
 /// Objects that are there before anything is measured.
@@ -118,6 +118,11 @@ fn measure(case: Case, asked: &Asked) -> Vec<Cell> {
 /// One slice of one engine.
 fn one(engine: &mut dyn Engine, case: Case, time: Duration, counter: &AtomicU64) -> Sample {
     let begun = Instant::now();
+    let cpu = |engine: &dyn Engine| {
+        let process = engine.process();
+        cpu_seconds(None) + process.map_or(0.0, |id| cpu_seconds(Some(id)))
+    };
+    let before = cpu(engine);
     let mut sample = {
         let engine = &*engine;
         let make = || {
@@ -136,6 +141,9 @@ fn one(engine: &mut dyn Engine, case: Case, time: Duration, counter: &AtomicU64)
         let rate = sample.calls.len() as f64 / begun.elapsed().as_secs_f64();
         sample.settled = vec![rate];
     }
+    // That of the work that was put off belongs to it.
+    let spent = cpu(engine) - before;
+    sample.cpu = vec![spent * 1e6 / sample.calls.len() as f64];
     sample
 }
 
