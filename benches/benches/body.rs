@@ -132,7 +132,7 @@ fn sizes(document: &mut Document) -> ([usize; WAYS.len()], u64) {
     let (mut ours, mut chain) = (Ours::default(), Ours::default());
     let (mut full, mut previous) = (Vec::new(), Vec::new());
     for number in 0..REVISIONS {
-        let body = document.next();
+        let body = document.revise();
         let first = number % RUN == 0;
         if first {
             full.clone_from(&body);
@@ -176,7 +176,7 @@ struct Run {
 
 impl Run {
     fn new(document: &mut Document) -> Self {
-        let bodies: Vec<Vec<u8>> = (0..=AGE).map(|_| document.next()).collect();
+        let bodies: Vec<Vec<u8>> = (0..=AGE).map(|_| document.revise()).collect();
         let mut ours = Ours::default();
         let star: Vec<_> = bodies
             .iter()

@@ -63,12 +63,12 @@ impl Document {
     }
 
     /// The next revision as it is stored, under some name.
-    pub fn next(&mut self) -> Vec<u8> {
-        self.next_named("an-edited-dashboard")
+    pub fn revise(&mut self) -> Vec<u8> {
+        self.revise_as("an-edited-dashboard")
     }
 
     /// The next revision as it is stored.
-    pub fn next_named(&mut self, name: &str) -> Vec<u8> {
+    pub fn revise_as(&mut self, name: &str) -> Vec<u8> {
         self.edit();
         self.revision += 1;
         let (day, second) = (self.revision / 40 % 28 + 1, self.revision * 1_741 % 60);

@@ -86,7 +86,7 @@ fn measure(
     for (key, document) in keys.iter().zip(&mut documents) {
         let mut batch = Vec::new();
         for number in 0..revisions {
-            let body = document.next_named(key.name());
+            let body = document.revise_as(key.name());
             sent += body.len() as u64;
             batch.push(if number == 0 {
                 Write::create(key.clone(), body)
