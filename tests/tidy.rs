@@ -32,7 +32,7 @@ const HOMES: [(&[&str], &[&str]); 3] = [
             "tokio_rustls",
             "tonic",
         ],
-        &["server/"],
+        &["server/", "benches/rivals/"],
     ),
 ];
 

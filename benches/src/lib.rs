@@ -4,6 +4,8 @@
 //! syncs, in the same run. The ratio of the medians is what may be quoted; the times depend on
 //! the machine.
 
+pub mod documents;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};

@@ -15,7 +15,7 @@ use super::kube_rs::{playlist, playlists, title, version};
 use super::server::{Server, until};
 use super::site::PATIENCE;
 
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 50;
 const WRITERS: u64 = 4;
 /// How many writes of a round are acknowledged before the server is killed.
 const WRITES: u64 = 40;
@@ -150,7 +150,7 @@ async fn check_search(server: &Server, expected: &BTreeMap<String, (u64, String)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_survives_twenty_kills() {
+async fn what_was_acknowledged_survives_fifty_kills() {
     let mut server = Server::start().await;
     let mut diaries: Vec<Diary> = (0..WRITERS)
         .map(|writer| Diary {
