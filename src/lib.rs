@@ -58,7 +58,7 @@ mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
-pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_record};
+pub use disk::{FileMedia, Media, Volume, Wound, body, probe_log, probe_record, wound};
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{
@@ -71,4 +71,6 @@ pub use options::{
     BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX,
     NAMESPACE_JOBS_MAX, Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
-pub use store::{List, Page, Report, Snapshot, Stats, Store, Write};
+pub use store::{
+    Finding, List, Page, Place, Repair, Report, Snapshot, Stats, Store, Touches, Write,
+};

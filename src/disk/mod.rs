@@ -24,22 +24,31 @@ mod birth;
 #[doc(hidden)]
 pub mod body;
 mod check;
+mod cold;
+mod draft;
+mod finding;
 mod floors;
 mod handle;
 mod log;
 mod media;
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 mod overlay;
 mod record;
+mod repair;
 mod tables;
 mod view;
+mod walk;
 
 use std::ops::ControlFlow;
 
 use crate::Error;
 use crate::model::Epoch;
 
-pub use check::Report;
 pub(crate) use check::check;
+pub(crate) use cold::{check_pages, look};
+pub(crate) use draft::Draft;
+pub use finding::{Finding, Place, Report, Touches};
 pub(crate) use floors::Floors;
 pub(crate) use handle::{Disk, Staged, encode_body};
 #[doc(hidden)]
@@ -47,6 +56,10 @@ pub use log::probe as probe_log;
 pub use media::{FileMedia, Media, Volume};
 #[doc(hidden)]
 pub use record::probe as probe_record;
+pub use repair::Repair;
+pub(crate) use repair::{Aside, Row, repair};
+#[doc(hidden)]
+pub use repair::{Wound, wound};
 pub(crate) use view::{Slot, View};
 
 /// What a scan calls for each entry; it says whether to go on.

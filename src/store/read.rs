@@ -146,6 +146,7 @@ impl Snapshot {
         } else {
             limit.min(PAGE_ENTRIES_MAX)
         };
+        let oldest = view.floors()?.get(&key.collection());
         let newest = self.newest(&view, key)?;
         let newest = newest.ok_or_else(|| Error::NotFound { key: key.clone() })?;
         let start = before.unwrap_or(newest.header.version);
@@ -157,11 +158,17 @@ impl Snapshot {
         };
         let mut bytes = 0;
         while let Some(version) = at {
+            let header = match view.header(version)? {
+                Some(header) => header,
+                // Retention has removed it and all that came before.
+                None if version <= oldest => break,
+                None => return Err(missing(version)),
+            };
             if page.items.len() == limit || bytes >= PAGE_BYTES_MAX {
                 page.next = Some(version);
                 break;
             }
-            let revision = body_of(&view, version)?;
+            let revision = view.fill(Slot::from(header))?;
             bytes += revision.body().len();
             at = revision.header().previous;
             page.items.push(revision);
@@ -210,9 +217,8 @@ impl Snapshot {
     }
 }
 
-fn body_of(view: &View, version: Version) -> Result<Revision, Error> {
-    let missing = || Error::corrupt(format!("revision {version} is missing from the log"));
-    view.revision(version)?.ok_or_else(missing)
+fn missing(version: Version) -> Error {
+    Error::corrupt(format!("revision {version} is missing from the log"))
 }
 
 /// The newest revision of a key that is not newer than `version`, by a logarithmic number of
@@ -229,8 +235,12 @@ pub(super) fn back_to(view: &View, newest: Slot, version: Version) -> Result<Opt
         } else {
             previous
         };
-        let missing = || Error::corrupt(format!("revision {step} is missing from the log"));
-        slot = Slot::from(view.header(step)?.ok_or_else(missing)?);
+        slot = match view.header(step)? {
+            Some(header) => Slot::from(header),
+            // Removed with its object, which was created again later.
+            None if step <= view.floors()?.get(&slot.header.key.collection()) => return Ok(None),
+            None => return Err(missing(step)),
+        };
     }
     Ok(Some(slot))
 }

@@ -13,6 +13,7 @@
 //! | `write` | create, update, patch; `object` is what the server makes of a body |
 //! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
 //! | `search` | search, history, the state of the index |
+//! | `check` | whether the store is whole |
 //! | `failure` | the store's errors as answers |
 //!
 //! Invariants: nothing is written that its schema refuses; a dry run goes the whole way and writes
@@ -21,6 +22,7 @@
 
 mod answer;
 mod call;
+mod check;
 mod delete;
 mod failure;
 mod namespace;

@@ -5,6 +5,7 @@
 //! list of exit codes.
 
 mod bench;
+mod check;
 mod diff;
 mod exit;
 mod export;
@@ -16,6 +17,7 @@ mod kind;
 mod local;
 mod object;
 mod print;
+mod repair;
 mod run;
 mod search;
 mod serve;

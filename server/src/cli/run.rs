@@ -7,7 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, bench, diff, export, get, history, import, index, local, print, search, serve,
+    Exit, Failure, bench, check, diff, export, get, history, import, index, local, print, repair,
+    search, serve,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -40,8 +41,10 @@ enum Command {
     Import(import::Command),
     /// Measure the standard workloads, on a directory of their own or a server
     Bench(bench::Args),
-    /// Prove that a data directory is whole
-    Check(local::Check),
+    /// Prove that a store is whole, or say where it is damaged
+    Check(check::Args),
+    /// Make a whole store of what can be read of a damaged data directory
+    Repair(repair::Args),
     /// Give back the space that a data directory does not need
     Compact(local::Compact),
     /// Print the version
@@ -84,7 +87,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Export(args) => alone(export::run(args)),
         Command::Import(command) => alone(import::run(command)),
         Command::Bench(args) => bench::run(&args),
-        Command::Check(args) => local::check(&args),
+        Command::Check(args) => alone(check::run(args)),
+        Command::Repair(args) => repair::run(&args),
         Command::Compact(args) => local::compact(&args),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
@@ -154,6 +158,11 @@ mod tests {
             ("export --history", false),
             ("export --history --kubeconfig k", false),
             ("export -o xml", false),
+            ("check", true),
+            ("check --data-dir d -o json", true),
+            ("check --data-dir d --kubeconfig k", false),
+            ("repair --data-dir d", true),
+            ("repair", false),
             ("bench --data-dir d", true),
             ("bench create get --server --count 5 --size 8KiB", true),
             ("bench", false),

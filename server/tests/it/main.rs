@@ -11,6 +11,7 @@ mod kube_rs;
 mod kubectl;
 mod list;
 mod net;
+mod repair;
 mod search;
 mod server;
 mod site;

@@ -111,13 +111,12 @@ impl Stage {
         }
     }
 
-    /// The header of a revision, of this commit or an older one.
-    fn header(&self, version: Version) -> Result<Arc<Header>, Error> {
+    /// The header of a revision, of this commit or an older one; `None` if it was removed.
+    fn header(&self, version: Version) -> Result<Option<Arc<Header>>, Error> {
         if version > self.head {
-            return Ok(self.revision(version)?.shared_header());
+            return Ok(Some(self.revision(version)?.shared_header()));
         }
-        let missing = || Error::corrupt(format!("revision {version} is missing"));
-        self.view.header(version)?.ok_or_else(missing)
+        self.view.header(version)
     }
 
     fn accept_one(&mut self, prepared: Prepared, batch_end: Version) -> Result<(), Error> {
@@ -260,7 +259,10 @@ impl Stage {
         if before.ordinal == 0 {
             return Ok((before.version, 0));
         }
-        let far = self.header(before.jump)?;
+        // Behind a revision that was removed the links begin anew.
+        let Some(far) = self.header(before.jump)? else {
+            return Ok((before.version, before.ordinal));
+        };
         let lengths = (
             before.ordinal.checked_sub(far.ordinal),
             far.ordinal.checked_sub(far.jump_ordinal),
