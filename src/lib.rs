@@ -60,7 +60,9 @@ mod sync;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
-pub use disk::{FileMedia, Media, Volume, body, probe_log, probe_piece, probe_record};
+pub use disk::{
+    FileMedia, Media, Volume, Wound, body, probe_log, probe_piece, probe_record, wound,
+};
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{
@@ -74,4 +76,6 @@ pub use options::{
     LOAD_BYTES_MAX, LOAD_WRITES_MAX, NAMESPACE_JOBS_MAX, Options, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX,
     QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
 };
-pub use store::{List, Page, Report, Snapshot, Stats, Store, Write};
+pub use store::{
+    Finding, List, Page, Place, Repair, Report, Snapshot, Stats, Store, Touches, Write,
+};

@@ -160,7 +160,7 @@ impl Applier {
     }
 
     /// Puts the sealed layer into the tables.
-    fn apply(&self, disk: &Disk) -> Result<(), Error> {
+    pub(super) fn apply(&self, disk: &Disk) -> Result<(), Error> {
         if disk.tables.is_broken() {
             disk.heal()?;
         }

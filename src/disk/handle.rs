@@ -56,6 +56,16 @@ pub(crate) struct Staged {
 impl Disk {
     /// Opens the files, or begins a new store in empty ones.
     pub(crate) fn open(volume: &Arc<dyn Volume>, settings: Settings) -> Result<Arc<Self>, Error> {
+        let disk = Disk::open_idle(volume, settings)?;
+        *disk.thread.lock() = Some(Applier::start(&disk));
+        Ok(disk)
+    }
+
+    /// The same without the thread, which a model schedules itself.
+    pub(super) fn open_idle(
+        volume: &Arc<dyn Volume>,
+        settings: Settings,
+    ) -> Result<Arc<Self>, Error> {
         let open = |name: &str| {
             let file = Arc::clone(volume).open(name);
             file.map_err(|cause| Error::unavailable(format!("{name}: {cause}")))
@@ -78,7 +88,7 @@ impl Disk {
             recovery.add(side, version, record)
         })?;
         let state = recovery.finish(base, Arc::new(cache));
-        let disk = Arc::new(Disk {
+        Ok(Arc::new(Disk {
             tables,
             log: Mutex::new(log),
             state: RwLock::new(Arc::new(state)),
@@ -91,9 +101,7 @@ impl Disk {
             thread: Mutex::new(None),
             changing: Mutex::new(()),
             pins: Arc::default(),
-        });
-        *disk.thread.lock() = Some(Applier::start(&disk));
-        Ok(disk)
+        }))
     }
 
     /// A view of the newest committed state.
@@ -280,9 +288,10 @@ impl Disk {
         let mut entries = Vec::with_capacity(revisions.len());
         for Staged {
             revision,
-            stored_body,
+            mut stored_body,
         } in revisions
         {
+            body::bind(&mut stored_body, revision.version());
             let stored_header = encode_header(revision.header())?;
             frame.push(Record {
                 header: &stored_header,
@@ -386,7 +395,7 @@ impl State {
 }
 
 /// The overlay as it is built from the commit log when the store is opened.
-struct Recovery {
+pub(super) struct Recovery {
     head: Version,
     live: u64,
     trash: u64,
@@ -394,7 +403,7 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn new(base: &Base) -> Result<Self, Error> {
+    pub(super) fn new(base: &Base) -> Result<Self, Error> {
         Ok(Recovery {
             head: base.meta.applied,
             live: base.count(Shelf::Live)?,
@@ -403,7 +412,12 @@ impl Recovery {
         })
     }
 
-    fn add(&mut self, side: usize, version: Version, record: Record<'_>) -> Result<(), Error> {
+    pub(super) fn add(
+        &mut self,
+        side: usize,
+        version: Version,
+        record: Record<'_>,
+    ) -> Result<(), Error> {
         let header = decode_header(record.header)?;
         if header.version != version {
             let found = header.version;
@@ -423,7 +437,7 @@ impl Recovery {
         Ok(())
     }
 
-    fn finish(self, base: Arc<Base>, cache: Arc<Revisions>) -> State {
+    pub(super) fn finish(self, base: Arc<Base>, cache: Arc<Revisions>) -> State {
         let layers = self.layers.iter().flatten().map(Layer::tally);
         let (live, trash) = layers.fold((self.live, self.trash), |(live, trash), tally| {
             tally.on(live, trash)

@@ -287,7 +287,6 @@ pub(super) struct Expected {
     pub(super) past: BTreeMap<Vec<u8>, u64>,
 }
 
-#[allow(dead_code, reason = "the check calls it")]
 impl Expected {
     /// The next revision. `before` is the one of its key before it, unless that was removed.
     pub(super) fn add(&mut self, before: Option<&Header>, header: &Header) {

@@ -180,6 +180,35 @@ fn records(mut payload: &[u8], count: u32) -> Result<Vec<Record<'_>>, Error> {
     Ok(found)
 }
 
+/// A record, by where it stands in its file.
+#[derive(Debug)]
+pub(super) struct Spot {
+    pub(super) version: Version,
+    pub(super) header: Range<usize>,
+    pub(super) body: Range<usize>,
+}
+
+/// The records of every whole frame of a file, of earlier laps too, whatever stands between them.
+pub(super) fn whole_records(bytes: &[u8], seed: u64) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    for frame in frames(bytes, 0, seed) {
+        let mut at = frame.payload.start;
+        let Ok(records) = records(&bytes[frame.payload.clone()], frame.count) else {
+            continue;
+        };
+        for (record, number) in records.into_iter().zip(frame.first..) {
+            let header = at + 8..at + 8 + record.header.len();
+            at = header.end + record.body.len();
+            spots.push(Spot {
+                version: Version::new(number),
+                body: header.end..at,
+                header,
+            });
+        }
+    }
+    spots
+}
+
 /// The open log. One thread at a time appends.
 #[derive(Debug)]
 pub(super) struct CommitLog {
@@ -327,7 +356,7 @@ fn sync(file: &dyn Media) -> std::io::Result<()> {
     }
 }
 
-fn read_all(file: &dyn Media) -> Result<Vec<u8>, Error> {
+pub(super) fn read_all(file: &dyn Media) -> Result<Vec<u8>, Error> {
     let length = file.len().map_err(Error::unavailable)?;
     let length = usize::try_from(length).map_err(Error::unavailable)?;
     let mut bytes = vec![0; length];

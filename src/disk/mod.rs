@@ -24,7 +24,10 @@ mod birth;
 #[doc(hidden)]
 pub mod body;
 mod check;
+mod cold;
 mod copy;
+mod draft;
+mod finding;
 mod floors;
 mod handle;
 mod labelled;
@@ -32,22 +35,28 @@ mod labels;
 mod load;
 mod log;
 mod media;
+#[cfg(all(test, feature = "shuttle"))]
+mod models;
 mod overlay;
 mod piece;
 mod pins;
 mod postings;
 mod record;
+mod repair;
 mod tables;
 mod trim;
 mod view;
+mod walk;
 
 use std::ops::ControlFlow;
 
 use crate::Error;
 use crate::model::Epoch;
 
-pub use check::Report;
 pub(crate) use check::check;
+pub(crate) use cold::{check_pages, look};
+pub(crate) use draft::Draft;
+pub use finding::{Finding, Place, Report, Touches};
 pub(crate) use floors::Floors;
 pub(crate) use handle::{Disk, Staged, TABLES_NAME, encode_body};
 pub(crate) use load::Loader;
@@ -62,6 +71,10 @@ pub(crate) use pins::Pin;
 pub(crate) use postings::Selection;
 #[doc(hidden)]
 pub use record::probe as probe_record;
+pub use repair::Repair;
+pub(crate) use repair::{Aside, Row, repair};
+#[doc(hidden)]
+pub use repair::{Wound, wound};
 pub(crate) use trim::Trim;
 pub(crate) use view::{Slot, View};
 

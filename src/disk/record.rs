@@ -5,6 +5,9 @@
 //! shelf     | version u64 LE | header whose archive has no key: the table has it |
 //! ```
 //!
+//! The check of a header on a shelf is exclusive or that of its key, so that an entry under another
+//! key is not read as that one's.
+//!
 //! The version stands in front on a shelf, so that a list finds what it has in memory without
 //! reading on. Reading checks the sum, the archive and every rule of the model again: bytes from
 //! disk are not trusted.
@@ -50,23 +53,31 @@ pub(super) struct StoredHeader<'a> {
 
 const CHECK_BYTES: usize = 4;
 
-fn check_of(bytes: &[u8]) -> [u8; CHECK_BYTES] {
-    let [a, b, c, d, ..] = xxh3_64(bytes).to_le_bytes();
+/// The check of an archive that stands under this key, which is empty if the archive holds it.
+fn check_of(bytes: &[u8], key: &str) -> [u8; CHECK_BYTES] {
+    let salt = if key.is_empty() {
+        0
+    } else {
+        xxh3_64(key.as_bytes())
+    };
+    let [a, b, c, d, ..] = (xxh3_64(bytes) ^ salt).to_le_bytes();
     [a, b, c, d]
 }
 
 /// The stored bytes of a header.
 pub(super) fn encode_header(header: &Header) -> Result<Vec<u8>, Error> {
-    encode(header, header.key.encoded(), &[])
+    encode(header, true, &[])
 }
 
 /// The stored bytes of an entry of a shelf.
 pub(super) fn encode_shelved(header: &Header) -> Result<Vec<u8>, Error> {
-    encode(header, "", &header.version.get().to_le_bytes())
+    encode(header, false, &header.version.get().to_le_bytes())
 }
 
 /// The stored bytes of a header behind those in front of it.
-fn encode(header: &Header, key: &str, front: &[u8]) -> Result<Vec<u8>, Error> {
+fn encode(header: &Header, holds_key: bool, front: &[u8]) -> Result<Vec<u8>, Error> {
+    let key = header.key.encoded();
+    let (key, salt) = if holds_key { (key, "") } else { ("", key) };
     let stored = StoredHeader {
         key,
         action: match header.action {
@@ -97,17 +108,17 @@ fn encode(header: &Header, key: &str, front: &[u8]) -> Result<Vec<u8>, Error> {
     out.resize(start, 0);
     let mut out = rkyv::api::high::to_bytes_in::<_, rancor::Error>(&stored, out)
         .map_err(|cause| Error::unavailable(format!("cannot encode a header: {cause}")))?;
-    let check = check_of(out.get(start..).unwrap_or_default());
+    let check = check_of(out.get(start..).unwrap_or_default(), salt);
     out[front.len()..start].copy_from_slice(&check);
     Ok(out)
 }
 
-/// The archive in these bytes, if their sum is right.
-fn access(bytes: &[u8]) -> Result<&ArchivedStoredHeader<'_>, Error> {
+/// The archive in these bytes, which stand under this key, if their sum is right.
+fn access<'a>(bytes: &'a [u8], key: &str) -> Result<&'a ArchivedStoredHeader<'a>, Error> {
     let (check, archive) = bytes
         .split_first_chunk::<CHECK_BYTES>()
         .ok_or_else(|| Error::corrupt("a header is shorter than its checksum"))?;
-    if *check != check_of(archive) {
+    if *check != check_of(archive, key) {
         return Err(Error::corrupt("a header does not match its checksum"));
     }
     rkyv::access::<ArchivedStoredHeader<'_>, rancor::Error>(archive)
@@ -129,7 +140,7 @@ pub(super) fn shelved_version(bytes: &[u8]) -> Result<Version, Error> {
 
 /// Reads a header that holds its key, or says what is wrong with the bytes.
 pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, Error> {
-    let stored = access(bytes)?;
+    let stored = access(bytes, "")?;
     let key = Key::decode(&stored.key)
         .map_err(|cause| Error::corrupt(format!("a header holds a bad key: {cause}")))?;
     build(stored, key)
@@ -137,13 +148,14 @@ pub(super) fn decode_header(bytes: &[u8]) -> Result<Header, Error> {
 
 /// Reads only the version of a header, once its sum and its archive are found to be right.
 pub(super) fn header_version(bytes: &[u8]) -> Result<Version, Error> {
-    access(bytes).map(|stored| Version::new(stored.version.to_native()))
+    access(bytes, "").map(|stored| Version::new(stored.version.to_native()))
 }
 
 /// Reads the header that stands under this key on a shelf.
 pub(super) fn decode_shelved(bytes: &[u8], key: Key) -> Result<Header, Error> {
     let (version, bytes) = split_shelved(bytes)?;
-    let header = build(access(bytes)?, key)?;
+    let stored = access(bytes, key.encoded())?;
+    let header = build(stored, key)?;
     if header.version != version {
         return Err(Error::corrupt("an entry of a shelf has two versions"));
     }
@@ -207,7 +219,7 @@ fn build(stored: &ArchivedStoredHeader<'_>, key: Key) -> Result<Header, Error> {
 #[doc(hidden)]
 pub fn probe(archive: &[u8]) {
     // The sum is made to fit, so that noise gets past it.
-    let mut bytes = check_of(archive).to_vec();
+    let mut bytes = check_of(archive, "").to_vec();
     bytes.extend_from_slice(archive);
     let Ok(header) = decode_header(&bytes) else {
         return;
@@ -269,6 +281,8 @@ mod tests {
             prop_assert!(decode_header(&shelved).is_err());
             prop_assert_eq!(shelved_version(&shelved).unwrap(), header.version);
             prop_assert_eq!(&decode_shelved(&shelved, header.key.clone()).unwrap(), &header);
+            let other = Key::new("g.x", "things", "ns", "other").unwrap();
+            prop_assert!(decode_shelved(&shelved, other).is_err());
         }
 
         #[test]

@@ -3,6 +3,7 @@
 //! redb is kept to its boring subset: durable commits with quick repair, no savepoints, one
 //! writer. Panics of redb are caught here and reported as damage.
 
+use std::any::Any;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
     TableDefinition, WriteTransaction,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::birth::discard_unfinished;
 use super::floors::Floors;
@@ -33,7 +35,7 @@ pub(super) const TRASH: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(
 pub(super) const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("floor");
 
 /// The format this code writes, and the only one it opens.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 
 /// What the table `meta` says.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,14 @@ pub(super) struct Tables {
 pub(super) fn failed(cause: impl Into<redb::Error>) -> Error {
     match cause.into() {
         redb::Error::Corrupted(what) => Error::corrupt(what),
+        redb::Error::Io(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+            Error::corrupt(cause)
+        }
+        // The tables are made with the file.
+        cause @ (redb::Error::TableDoesNotExist(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. }) => Error::corrupt(cause),
         other => Error::unavailable(other),
     }
 }
@@ -118,8 +128,9 @@ impl Tables {
         }
         let reopened = guarded(|| {
             let database = Arc::new(open(&self.media, &self.fault, self.settings)?);
-            *self.floors.lock() = Arc::new(read_floors(&database)?);
+            *self.floors.lock() = Arc::new(read_floors(&*database)?);
             let base = self.base(&database)?;
+            base.check_count()?;
             Ok((database, base))
         });
         let (database, base) = reopened.map_err(|error| self.fault.explain(error))?;
@@ -248,7 +259,7 @@ pub(super) fn create_tables(database: &Database, settings: Settings) -> Result<(
         let rows: [(&str, &[u8]); 5] = [
             ("format", &FORMAT.to_le_bytes()),
             ("epoch", &settings.new_epoch.bytes()),
-            ("seed", &settings.new_seed.to_le_bytes()),
+            ("seed", &encode_seed(settings.new_seed)),
             ("applied", &0u64.to_le_bytes()),
             ("removed", &0u64.to_le_bytes()),
         ];
@@ -267,15 +278,25 @@ pub(super) fn create_tables(database: &Database, settings: Settings) -> Result<(
     transaction.commit().map_err(failed)
 }
 
-fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Meta, Error> {
-    let read = |name: &str| -> Result<Vec<u8>, Error> {
-        let value = meta.get(name).map_err(failed)?;
-        let value = value.ok_or_else(|| Error::corrupt(format!("meta has no {name:?}")))?;
-        Ok(value.value().to_vec())
-    };
-    let format = read("format")?;
+/// The seed with a check of its own: with a wrong one the commit log would look empty.
+fn encode_seed(seed: u64) -> [u8; 16] {
+    let bytes = seed.to_le_bytes();
+    let mut row = [0; 16];
+    row[..8].copy_from_slice(&bytes);
+    row[8..].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
+    row
+}
+
+pub(super) fn decode_seed(row: &[u8]) -> Option<u64> {
+    let (bytes, _) = row.split_first_chunk()?;
+    let seed = u64::from_le_bytes(*bytes);
+    (row == encode_seed(seed)).then_some(seed)
+}
+
+/// Whether this program reads the format, or how to go on.
+pub(super) fn check_format(format: &[u8]) -> Result<(), Error> {
     if format != FORMAT.to_le_bytes() {
-        let shown = <[u8; 4]>::try_from(&*format).map_or(0, u32::from_le_bytes);
+        let shown = <[u8; 4]>::try_from(format).map_or(0, u32::from_le_bytes);
         let way_out = if shown < FORMAT {
             "serve it with the release that wrote it, save its objects with `kubectl get -o yaml`, \
              and bring them in with `annals import file`"
@@ -286,6 +307,16 @@ fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<M
             "the file has format version {shown}, this program reads version {FORMAT}: {way_out}"
         )));
     }
+    Ok(())
+}
+
+fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Meta, Error> {
+    let read = |name: &str| -> Result<Vec<u8>, Error> {
+        let value = meta.get(name).map_err(failed)?;
+        let value = value.ok_or_else(|| Error::corrupt(format!("meta has no {name:?}")))?;
+        Ok(value.value().to_vec())
+    };
+    check_format(&read("format")?)?;
     let bad = |name: &str| Error::corrupt(format!("meta has a bad {name:?}"));
     let number = |name: &str| -> Result<u64, Error> {
         let bytes = <[u8; 8]>::try_from(&*read(name)?);
@@ -294,13 +325,13 @@ fn read_meta(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<M
     let epoch = <[u8; 16]>::try_from(&*read("epoch")?);
     Ok(Meta {
         epoch: Epoch(epoch.map_err(|_| bad("epoch"))?),
-        seed: number("seed")?,
+        seed: decode_seed(&read("seed")?).ok_or_else(|| bad("seed"))?,
         applied: Version::new(number("applied")?),
         removed: number("removed")?,
     })
 }
 
-fn read_floors(database: &Database) -> Result<Floors, Error> {
+pub(super) fn read_floors(database: &impl ReadableDatabase) -> Result<Floors, Error> {
     let transaction = database.begin_read().map_err(failed)?;
     let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
     let mut floors = Floors::new(meta.removed);
@@ -395,20 +426,32 @@ pub(super) fn shelve(
     Ok(())
 }
 
+/// The header in these bytes, which stand at this version.
+pub(super) fn header_at(version: u64, bytes: &[u8]) -> Result<Header, Error> {
+    let header = decode_header(bytes)?;
+    if header.version.get() != version {
+        let found = header.version;
+        return Err(Error::corrupt(format!(
+            "the header of revision {found} stands at {version}"
+        )));
+    }
+    Ok(header)
+}
+
 /// What the tables hold at one moment. It counts as a reader: as long as it is held, the file is
 /// not closed, and pages that were replaced since are not used again.
 pub(super) struct Base {
-    header: ReadOnlyTable<u64, &'static [u8]>,
-    body: ReadOnlyTable<u64, &'static [u8]>,
-    resource: ReadOnlyTable<&'static str, &'static [u8]>,
-    trash: ReadOnlyTable<&'static str, &'static [u8]>,
-    sweep: ReadOnlyTable<&'static str, u64>,
-    label: ReadOnlyTable<&'static [u8], u64>,
-    label_past: ReadOnlyTable<&'static [u8], u64>,
+    pub(super) header: ByVersion,
+    pub(super) body: ByVersion,
+    pub(super) resource: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub(super) trash: ReadOnlyTable<&'static str, &'static [u8]>,
+    pub(super) sweep: ReadOnlyTable<&'static str, u64>,
+    pub(super) label: ReadOnlyTable<&'static [u8], u64>,
+    pub(super) label_past: ReadOnlyTable<&'static [u8], u64>,
     pub(super) meta: Meta,
     pub(super) floors: Arc<Floors>,
-    fault: Arc<Fault>,
-    _database: Arc<Database>,
+    pub(super) fault: Arc<Fault>,
+    pub(super) _database: Arc<dyn Any + Send + Sync>,
 }
 
 /// What a scan of a shelf calls for each key and its bytes.
@@ -427,21 +470,18 @@ type VisitPosting<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<bool, Error>;
 pub(super) type VisitStored<'a> =
     &'a mut dyn FnMut(Version, Option<&[u8]>, &[u8]) -> Result<ControlFlow<()>, Error>;
 
-/// The bytes of a row, as long as they are looked at.
-pub(super) type Row = redb::AccessGuard<'static, &'static [u8]>;
-
-/// Looks at a row where a panic is caught: the engine does not check the lengths of a damaged page
-/// before it cuts a value out of it.
-fn touch(row: &Row) {
-    std::hint::black_box(row.value().len());
-}
+/// A table of the history.
+pub(super) type ByVersion = ReadOnlyTable<u64, &'static [u8]>;
 
 impl Base {
-    fn open(
-        database: Arc<Database>,
+    pub(super) fn open<D>(
+        database: Arc<D>,
         fault: Arc<Fault>,
         floors: Arc<Floors>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Error>
+    where
+        D: ReadableDatabase + Send + Sync + 'static,
+    {
         let transaction = database.begin_read().map_err(failed)?;
         let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
         Ok(Base {
@@ -460,7 +500,10 @@ impl Base {
     }
 
     /// Runs a read; an error of the medium is remembered, as the handle is of no use after it.
-    fn read<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    ///
+    /// Bytes of rows are looked at inside only: the engine does not check a page when it reads it,
+    /// and panics at the bytes of a damaged one.
+    pub(super) fn read<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         let result = guarded(work).map_err(|error| self.fault.explain(error));
         if let Err(error @ Error::Unavailable { .. }) = &result {
             self.fault.strike(error);
@@ -475,11 +518,16 @@ impl Base {
         }
     }
 
-    /// The entry of a key on a shelf.
-    pub(super) fn shelved(&self, shelf: Shelf, key: &Key) -> Result<Option<Row>, Error> {
+    /// What `look` makes of the entry of a key on a shelf.
+    pub(super) fn shelved<T>(
+        &self,
+        shelf: Shelf,
+        key: &Key,
+        look: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         self.read(|| {
             let row = self.shelf(shelf).get(key.encoded()).map_err(failed)?;
-            Ok(row.inspect(touch))
+            row.map(|row| look(row.value())).transpose()
         })
     }
 
@@ -487,15 +535,20 @@ impl Base {
     pub(super) fn header(&self, version: Version) -> Result<Option<Header>, Error> {
         self.read(|| {
             let row = self.header.get(version.get()).map_err(failed)?;
-            row.map(|row| decode_header(row.value())).transpose()
+            row.map(|row| header_at(version.get(), row.value()))
+                .transpose()
         })
     }
 
-    /// The stored body of a revision.
-    pub(super) fn body(&self, version: Version) -> Result<Option<Row>, Error> {
+    /// What `look` makes of the stored body of a revision.
+    pub(super) fn body<T>(
+        &self,
+        version: Version,
+        look: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         self.read(|| {
             let row = self.body.get(version.get()).map_err(failed)?;
-            Ok(row.inspect(touch))
+            row.map(|row| look(row.value())).transpose()
         })
     }
 
@@ -553,8 +606,8 @@ impl Base {
         self.read(|| {
             let range = self.header.range(after.get() + 1..).map_err(failed)?;
             for entry in range {
-                let (_, value) = entry.map_err(failed)?;
-                if visit(decode_header(value.value())?)?.is_break() {
+                let (version, value) = entry.map_err(failed)?;
+                if visit(header_at(version.value(), value.value())?)?.is_break() {
                     break;
                 }
             }
@@ -598,6 +651,20 @@ impl Base {
     pub(super) fn swept(&self, name: &str) -> Result<Version, Error> {
         let found = self.read(|| self.sweep.get(name).map_err(failed))?;
         Ok(found.map_or(Version::ZERO, |row| Version::new(row.value())))
+    }
+
+    /// The number of the newest revision follows from how many there are; otherwise what is newest
+    /// would be a guess.
+    pub(super) fn check_count(&self) -> Result<(), Error> {
+        let (present, removed) = (self.header.len().map_err(failed)?, self.meta.removed);
+        let applied = self.meta.applied;
+        if present.checked_add(removed) == Some(applied.get()) {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "meta says that {applied} is the newest version, but {present} revisions are there and \
+             {removed} were removed; run `annals repair`"
+        )))
     }
 
     /// How many entries a shelf has.

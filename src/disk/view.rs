@@ -150,12 +150,12 @@ impl View {
         }
         let base = self.base()?;
         for shelf in [Shelf::Live, Shelf::Trash] {
-            if (shelf == Shelf::Live || dead)
-                && let Some(row) = base.shelved(shelf, key)?
-            {
-                return self
-                    .shelved(row.value(), key.encoded(), || Some(key.clone()))
-                    .map(Some);
+            if shelf == Shelf::Trash && !dead {
+                break;
+            }
+            let look = |bytes: &[u8]| self.shelved(bytes, key.encoded(), || Some(key.clone()));
+            if let Some(slot) = base.shelved(shelf, key, look)? {
+                return Ok(Some(slot));
             }
         }
         Ok(None)
@@ -233,10 +233,10 @@ impl View {
         if let Some(revision) = self.state.cache.get(&version.get()) {
             return Ok(revision.shared_body());
         }
-        let row = self.base()?.body(version)?;
-        let row = row
-            .ok_or_else(|| Error::corrupt(format!("the body of revision {version} is missing")))?;
-        self.build(row.value(), version, steps)
+        let look = |stored: &[u8]| self.build(stored, version, steps);
+        self.base()?
+            .body(version, look)?
+            .ok_or_else(|| Error::corrupt(format!("the body of revision {version} is missing")))
     }
 
     /// The body that these bytes stand for.
@@ -245,7 +245,7 @@ impl View {
             Error::Corrupt { reason } => Error::corrupt(format!("revision {version}: {reason}")),
             other => other,
         };
-        let stored = Stored::parse(stored).map_err(damaged)?;
+        let stored = Stored::parse(stored).map_err(damaged)?.of(version);
         let older = match stored.base() {
             Some(base) if base >= version || steps == BASE_STEPS_MAX => {
                 return Err(Error::corrupt(format!(

@@ -10,6 +10,7 @@ mod directory;
 mod document;
 mod follow;
 mod read;
+mod repair;
 mod retention;
 mod search;
 mod select;
@@ -25,7 +26,7 @@ use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
 use crate::sync::Mutex;
 use crate::{Error, Options};
 
-pub use crate::disk::Report;
+pub use crate::disk::{Finding, Place, Repair, Report, Touches};
 pub use read::{List, Page, Snapshot};
 pub use write::Write;
 
@@ -97,13 +98,8 @@ impl Store {
         options: Options,
         index: Option<&Path>,
     ) -> Result<Self, Error> {
-        let settings = Settings {
-            cache_bytes: options.cache_bytes,
-            overlay_revisions: options.overlay_revisions,
-            overlay_bytes: options.overlay_bytes,
-            new_epoch: Epoch(random()?),
-            new_seed: u64::from_le_bytes(random()?),
-        };
+        let new_seed = u64::from_le_bytes(random()?);
+        let settings = settings(&options, Epoch(random()?), new_seed);
         let disk = Disk::open(&volume, settings)?;
         let view = disk.view()?;
         let head = view.head();
@@ -286,13 +282,13 @@ impl Store {
         })
     }
 
-    /// Reads everything and proves that it is whole: versions without a gap, links that hold, and
-    /// current state and trash that follow from the log.
+    /// Reads everything and proves that it is whole: versions without a gap, every checksum, links
+    /// that hold, and current state and trash that follow from the log. It goes on after damage:
+    /// the report says where it is and what it touches.
     ///
     /// # Errors
     ///
-    /// [`Error::Corrupt`] when something cannot even be read; what can be read and is wrong is in
-    /// the report.
+    /// [`Error::Unavailable`] when the files cannot be read, whatever is in them.
     pub fn check(&self) -> Result<Report, Error> {
         crate::disk::check(&self.engine.disk.view()?.uncached())
     }
@@ -333,6 +329,28 @@ impl Store {
     /// [`Error::Unavailable`] when the tables cannot be written.
     pub fn retain(&self) -> Result<u64, Error> {
         self.engine.retention.run_now()
+    }
+
+    /// [`Store::check`] of a directory that nobody has open. Nothing in it is changed, and files that
+    /// do not open are a finding.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when the directory is in use; [`Error::Unavailable`] when the files cannot be
+    /// read, whatever is in them.
+    pub fn check_directory(directory: impl AsRef<Path>) -> Result<Report, Error> {
+        repair::check_directory(directory.as_ref())
+    }
+
+    /// Makes a whole store of what can be read of a damaged directory that nobody has open. What
+    /// cannot be read is set aside in a new folder in it, beside the old files. A sound store is
+    /// left as it is. It may be interrupted at any moment and begun again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::check_directory`]; [`Error::Corrupt`] for a store of another format.
+    pub fn repair(directory: impl AsRef<Path>) -> Result<Repair, Error> {
+        repair::repair_directory(directory.as_ref())
     }
 
     /// Gives back the space that the files do not need: the commit log is emptied, and the pages of
@@ -395,6 +413,16 @@ impl Drop for Engine {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Store({})", self.engine.disk.epoch())
+    }
+}
+
+fn settings(options: &Options, new_epoch: Epoch, new_seed: u64) -> Settings {
+    Settings {
+        cache_bytes: options.cache_bytes,
+        overlay_revisions: options.overlay_revisions,
+        overlay_bytes: options.overlay_bytes,
+        new_epoch,
+        new_seed,
     }
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderName, Method, header};
 use super::answer::Answer;
 use super::failure::general;
 use super::route::{Route, Target};
-use super::{Api, delete, page, read, search, write};
+use super::{Api, check, delete, page, read, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
 use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
 use crate::wire::accept::{Form, negotiate};
@@ -92,6 +92,7 @@ impl Call {
             }
             Route::Index => self.only(&Method::GET, || search::index(self)),
             Route::IndexRebuild => self.only(&Method::POST, || search::rebuild(self)),
+            Route::Check => self.only(&Method::POST, || check::check(self)),
             Route::History {
                 namespace,
                 group,

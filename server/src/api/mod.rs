@@ -14,6 +14,7 @@
 //! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
 //! | `backup` | pieces of a backup, as a stream |
 //! | `search` | search, history, the state of the index |
+//! | `check` | whether the store is whole |
 //! | `failure` | the store's errors as answers |
 //!
 //! Invariants: nothing is written that its schema refuses; a dry run goes the whole way and writes
@@ -23,6 +24,7 @@
 mod answer;
 mod backup;
 mod call;
+mod check;
 mod delete;
 mod failure;
 mod namespace;

@@ -8,6 +8,7 @@
 //! /openapi/v3[/api/v1 | /openapi/v3/apis/G/V]            schemas
 //! /apis/search.annals.dev/v1/namespaces/NS/search        search in one namespace
 //! /apis/search.annals.dev/v1/index[/rebuild]             the state of the index
+//! /apis/store.annals.dev/v1/check                       whether the store is whole
 //! /apis/history.annals.dev/v1/namespaces/NS/G/R/NAME     the revisions of an object; G may be core
 //! /apis/store.annals.dev/v1/backup                       a piece of a backup, as a stream
 //! /metrics
@@ -16,8 +17,8 @@
 //! Parts are percent-decoded one by one, so an encoded slash never becomes a separator.
 
 const SEARCH_GROUP: &str = "search.annals.dev";
-const HISTORY_GROUP: &str = "history.annals.dev";
 const STORE_GROUP: &str = "store.annals.dev";
+const HISTORY_GROUP: &str = "history.annals.dev";
 /// How the core group is named where a path must name it.
 pub(super) const CORE: &str = "core";
 
@@ -44,6 +45,8 @@ pub(super) enum Route {
     Index,
     /// `.../index/rebuild`
     IndexRebuild,
+    /// `/apis/store.annals.dev/v1/check`
+    Check,
     /// The revisions of an object.
     History {
         namespace: String,
@@ -112,6 +115,7 @@ impl Route {
             ["apis", STORE_GROUP, "v1", "backup"] => Some(Route::Backup),
             ["apis", SEARCH_GROUP, "v1", "index"] => Some(Route::Index),
             ["apis", SEARCH_GROUP, "v1", "index", "rebuild"] => Some(Route::IndexRebuild),
+            ["apis", STORE_GROUP, "v1", "check"] => Some(Route::Check),
             [
                 "apis",
                 HISTORY_GROUP,

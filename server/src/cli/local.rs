@@ -1,4 +1,4 @@
-//! A data directory, opened in this process: for `serve`, `check`, and `--data-dir`.
+//! A data directory, opened in this process: for `serve`, `compact`, and `--data-dir`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,7 +39,8 @@ fn open_existing(directory: &Path) -> Result<Store, Failure> {
     open(directory, CLIENT_CACHE, &[])
 }
 
-fn check_existing(directory: &Path) -> Result<(), Failure> {
+/// Whether there is a store, or which error to print.
+pub(super) fn check_existing(directory: &Path) -> Result<(), Failure> {
     if directory.join("store.redb").is_file() {
         return Ok(());
     }
@@ -107,35 +108,6 @@ pub(super) fn compact(args: &Compact) -> Result<Exit, Failure> {
     let (before, after) = store.compact().map_err(|error| failure(&error))?;
     print::out(&format!("{before} bytes before, {after} bytes now\n"))?;
     Ok(Exit::Done)
-}
-
-/// `annals check`: proves that a directory is whole.
-#[derive(Debug, Args)]
-pub(super) struct Check {
-    /// The data directory; no server may have it open
-    #[arg(long, value_name = "DIR", default_value = "./annals-data")]
-    data_dir: PathBuf,
-}
-
-/// Reads everything and compares it.
-pub(super) fn check(args: &Check) -> Result<Exit, Failure> {
-    let store = open_existing(&args.data_dir)?;
-    let report = store.check().map_err(|error| failure(&error))?;
-    let mut text = format!(
-        "{} revisions, {} live objects, {} deleted ones: ",
-        report.revisions, report.live, report.trash
-    );
-    if report.wrong == 0 {
-        text.push_str("sound\n");
-        print::out(&text)?;
-        return Ok(Exit::Done);
-    }
-    text.push_str(&format!("{} things are wrong\n", report.wrong));
-    for finding in &report.findings {
-        text.push_str(&format!("  {finding}\n"));
-    }
-    print::out(&text)?;
-    Ok(Exit::Failed)
 }
 
 /// The API over a store.

@@ -7,6 +7,7 @@
 
 mod backup;
 mod bench;
+mod check;
 mod diff;
 mod exit;
 mod export;
@@ -20,6 +21,7 @@ mod local;
 mod object;
 mod part;
 mod print;
+mod repair;
 mod restore;
 mod run;
 mod search;

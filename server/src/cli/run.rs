@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, backup, bench, diff, export, get, history, import, index, local, print, restore,
-    search, serve, verify,
+    Exit, Failure, backup, bench, check, diff, export, get, history, import, index, local, print,
+    repair, restore, search, serve, verify,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -47,8 +47,10 @@ enum Command {
     Verify(verify::Args),
     /// Measure the standard workloads, on a directory of their own or a server
     Bench(bench::Args),
-    /// Prove that a data directory is whole
-    Check(local::Check),
+    /// Prove that a store is whole, or say where it is damaged
+    Check(check::Args),
+    /// Make a whole store of what can be read of a damaged data directory
+    Repair(repair::Args),
     /// Give back the space that a data directory does not need
     Compact(local::Compact),
     /// Print the version
@@ -94,7 +96,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::RestoreBackup(args) => restore::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Check(args) => local::check(&args),
+        Command::Check(args) => alone(check::run(args)),
+        Command::Repair(args) => repair::run(&args),
         Command::Compact(args) => local::compact(&args),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
@@ -193,6 +196,11 @@ mod tests {
             ("restore-backup --data-dir d", false),
             ("verify a b", true),
             ("verify", false),
+            ("check", true),
+            ("check --data-dir d -o json", true),
+            ("check --data-dir d --kubeconfig k", false),
+            ("repair --data-dir d", true),
+            ("repair", false),
             ("bench --data-dir d", true),
             ("bench create get --server --count 5 --size 8KiB", true),
             ("bench", false),

@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod patch;
 pub mod protobuf;
 pub mod query;
+pub(crate) mod report;
 mod scan;
 pub mod status;
 pub mod table;

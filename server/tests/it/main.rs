@@ -12,6 +12,7 @@ mod kube_rs;
 mod kubectl;
 mod list;
 mod net;
+mod repair;
 mod retention;
 mod search;
 mod server;

@@ -7,7 +7,7 @@
 //!           1 packed: the payload is the body as one LZ4 block
 //!           2 delta: steps, then literals        3 the same, the literals as one LZ4 block
 //! length    of the body as it was written, at most `LENGTH_MAX`
-//! check     xxh3 of the body as it was written
+//! check     xxh3 of the body as it was written, exclusive or the version it is stored at
 //! base      only for kinds 2 and 3: version varint
 //! ```
 //!
@@ -131,6 +131,19 @@ fn assemble(kind: u8, body: &[u8], base: Option<Version>, parts: &[&[u8]]) -> Ve
     stored
 }
 
+/// Ties stored bytes to the version they are stored at: without this, a body in the place of
+/// another would be read as that one. They must be what [`encode`] makes.
+pub(super) fn bind(stored: &mut [u8], version: Version) {
+    let mut rest = stored.get(1..).unwrap_or_default();
+    if number::take(&mut rest).is_err() {
+        return;
+    }
+    let at = stored.len() - rest.len();
+    for (byte, bits) in stored.iter_mut().skip(at).zip(version.get().to_le_bytes()) {
+        *byte ^= bits;
+    }
+}
+
 /// The stored bytes of a body, split into their parts.
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
@@ -175,6 +188,14 @@ impl<'a> Stored<'a> {
             base,
             payload: rest,
         })
+    }
+
+    /// The same, of bytes that are stored at this version.
+    pub(super) fn of(self, version: Version) -> Self {
+        Stored {
+            check: self.check ^ version.get(),
+            ..self
+        }
     }
 
     /// The version whose body must be given to [`Stored::decode`].

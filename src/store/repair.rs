@@ -1,0 +1,233 @@
+//! Checking and repairing a directory that nobody has open.
+//!
+//! Both look at the files through a draft: nothing is written to them. A repair writes new tables
+//! beside the old ones and takes their place with one rename, so it may be interrupted anywhere
+//! and begun again:
+//!
+//! ```text
+//! store.redb.new          written, synced
+//! set-aside-SECONDS/      store.redb, log.0, log.1 as they were (links, no copies), rows.ndjson,
+//!                         report.json; synced
+//! index/                  removed: it is built again
+//! store.redb              store.redb.new is renamed over it; from here on the repair is done
+//! log.0, log.1            emptied: their frames begin with the check of the old tables' seed, so
+//!                         the new tables would not read them
+//! ```
+//!
+//! Absent on purpose: removing what was set aside. That is for the owner, when all is well.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::{directory, random, settings};
+use crate::disk::{
+    Aside, Draft, FileMedia, Finding, Media, Place, Repair, Report, Row, Touches, Volume, check,
+    check_pages, look, repair,
+};
+use crate::model::Epoch;
+use crate::{Error, Options};
+
+const TABLES: &str = "store.redb";
+const NEW: &str = "store.redb.new";
+const LOGS: [&str; 2] = ["log.0", "log.1"];
+
+/// Reads everything of a directory. Nothing in it is changed.
+pub(super) fn check_directory(directory: &Path) -> Result<Report, Error> {
+    let _owner = directory::open(directory)?;
+    check_owned(directory)
+}
+
+/// The files of a directory to be read. They do not hold its lock: what has looked at them may
+/// keep them open.
+#[derive(Debug)]
+struct Readable(PathBuf);
+
+impl Volume for Readable {
+    fn open(self: Arc<Self>, name: &str) -> std::io::Result<Arc<dyn Media>> {
+        let file = match File::open(self.0.join(name)) {
+            // The tables alone are a store, after a clean stop.
+            Err(cause) if cause.kind() == ErrorKind::NotFound => File::open("/dev/null"),
+            opened => opened,
+        };
+        Ok(Arc::new(FileMedia::new(file?)))
+    }
+}
+
+/// A draft of the files of a directory, which stays as it is.
+fn draft_of(directory: &Path) -> Arc<dyn Volume> {
+    Arc::new(Draft(Arc::new(Readable(directory.to_owned()))))
+}
+
+fn check_owned(directory: &Path) -> Result<Report, Error> {
+    let found = look(&draft_of(directory)).and_then(|view| check(&view));
+    let mut report = match found {
+        Err(Error::Corrupt { reason }) => {
+            return Ok(Report::of(Finding::new(Place::Files, reason)));
+        }
+        result => result?,
+    };
+    if let Some(reason) = check_pages(&draft_of(directory))? {
+        // What is ours in them was read above, and has findings of its own.
+        let finding = Finding::new(Place::Files, reason);
+        report.add(finding.touching(Touches::Derived));
+    }
+    Ok(report)
+}
+
+/// Repairs a directory, if it needs it.
+pub(super) fn repair_directory(path: &Path) -> Result<Repair, Error> {
+    let volume: Arc<dyn Volume> = Arc::new(directory::open(path)?);
+    let before = check_owned(path)?;
+    if before.is_sound() {
+        return Ok(Repair {
+            version: before.version,
+            kept: before.revisions,
+            after: before.clone(),
+            before,
+            ..Repair::default()
+        });
+    }
+    remove(&path.join(NEW))?;
+    let mut aside = Folder::new(path)?;
+    let draft = draft_of(path);
+    let new = Arc::clone(&volume).open(NEW).map_err(Error::unavailable)?;
+    let options = settings(
+        &Options::new(),
+        Epoch(random()?),
+        u64::from_le_bytes(random()?),
+    );
+    let mut report = match repair(&draft, new, options, &mut aside) {
+        Ok(report) => report,
+        Err(error) => {
+            // Nothing was changed, so nothing is set aside.
+            fs::remove_dir_all(&aside.path).map_err(Error::unavailable)?;
+            remove(&path.join(NEW))?;
+            return Err(error);
+        }
+    };
+    report.before = before;
+    let folder = aside.finish(path, &report)?;
+    match fs::remove_dir_all(path.join("index")) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(Error::unavailable(cause)),
+        _ => {}
+    }
+    fs::rename(path.join(NEW), path.join(TABLES)).map_err(Error::unavailable)?;
+    sync(path)?;
+    for name in LOGS {
+        let log = Arc::clone(&volume).open(name).map_err(Error::unavailable)?;
+        log.set_len(0)
+            .and_then(|()| log.sync())
+            .map_err(Error::unavailable)?;
+    }
+    report.set_aside = Some(folder);
+    report.after = check_owned(path)?;
+    Ok(report)
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::unavailable(cause)),
+        _ => Ok(()),
+    }
+}
+
+fn sync(folder: &Path) -> Result<(), Error> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(Error::unavailable)
+}
+
+/// The folder of what is set aside.
+struct Folder {
+    path: PathBuf,
+    rows: BufWriter<File>,
+}
+
+impl Folder {
+    /// A new folder, under a name that no other has.
+    fn new(directory: &Path) -> Result<Self, Error> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let mut seconds = now.map_or(0, |time| time.as_secs());
+        loop {
+            let path = directory.join(format!("set-aside-{seconds}"));
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    let rows = File::create(path.join("rows.ndjson"));
+                    let rows = BufWriter::new(rows.map_err(Error::unavailable)?);
+                    return Ok(Folder { path, rows });
+                }
+                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => seconds += 1,
+                Err(cause) => return Err(Error::unavailable(cause)),
+            }
+        }
+    }
+
+    fn finish(self, directory: &Path, report: &Repair) -> Result<PathBuf, Error> {
+        let rows = self.rows.into_inner();
+        let rows = rows.map_err(|error| Error::unavailable(error.error()))?;
+        rows.sync_all().map_err(Error::unavailable)?;
+        for name in [TABLES, LOGS[0], LOGS[1]] {
+            // A link costs nothing. The logs are emptied in place afterwards, so they are copied.
+            let (from, to) = (directory.join(name), self.path.join(name));
+            if !from.exists() {
+                continue;
+            }
+            let kept = if name == TABLES {
+                fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))
+            } else {
+                fs::copy(&from, &to).map(drop)
+            };
+            kept.and_then(|()| File::open(&to)?.sync_all())
+                .map_err(Error::unavailable)?;
+        }
+        let mut file = File::create(self.path.join("report.json")).map_err(Error::unavailable)?;
+        file.write_all(format!("{:#}\n", json_of(report)).as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(Error::unavailable)?;
+        sync(&self.path)?;
+        sync(directory)?;
+        Ok(self.path)
+    }
+}
+
+impl Aside for Folder {
+    fn row(&mut self, row: &Row<'_>) -> Result<(), Error> {
+        let hex =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let object = row.object.map(|object| {
+            serde_json::from_slice(object).unwrap_or_else(|_| Value::String(hex(object)))
+        });
+        let line = json!({
+            "table": row.place.as_str(),
+            "version": (row.version > 0).then(|| row.version.to_string()),
+            "key": row.key.map(ToString::to_string),
+            "problem": row.problem,
+            "bytes": hex(row.bytes),
+            "object": object,
+        });
+        writeln!(self.rows, "{line}").map_err(Error::unavailable)
+    }
+}
+
+/// What a repair did, for `report.json`.
+fn json_of(report: &Repair) -> Value {
+    let texts = |keys: &[crate::Key]| keys.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let versions = report.lost_versions.iter();
+    json!({
+        "version": report.version.to_string(),
+        "kept": report.kept,
+        "restored": report.restored,
+        "rewritten": report.rewritten,
+        "lost": report.lost,
+        "lostVersions": versions.map(ToString::to_string).collect::<Vec<_>>(),
+        "setBack": report.set_back,
+        "setBackObjects": texts(&report.set_back_keys),
+        "namesLost": report.nameless,
+        "wrong": report.before.wrong,
+        "findings": report.before.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
