@@ -96,7 +96,7 @@ impl Check<'_> {
                         failure = failure.take().or(result.err());
                         return true;
                     }
-                    Err(error) => (version, version, error.to_string()),
+                    Err(error) => (version, version, told(error)),
                 },
                 Sight::Gap(first, last, reason) => (first, last, reason.to_owned()),
             };
@@ -304,7 +304,7 @@ impl Check<'_> {
                 if let Some(chain) = chain {
                     chain.is_judged = true;
                 }
-                return Some(Finding::new(place, error.to_string()));
+                return Some(Finding::new(place, told(error)));
             }
         };
         let version = header.version;
@@ -458,6 +458,11 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// What is wrong with bytes that cannot be decoded.
+fn told(error: Error) -> String {
+    reason_of(error).unwrap_or_else(|other| other.to_string())
 }
 
 fn place_of(shelf: Shelf) -> Place {

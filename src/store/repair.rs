@@ -20,7 +20,6 @@ use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -30,7 +29,7 @@ use crate::disk::{
     check_pages, look, repair,
 };
 use crate::model::Epoch;
-use crate::{Error, Options};
+use crate::{Clock, Error, Options, SystemClock};
 
 const TABLES: &str = "store.redb";
 const NEW: &str = "store.redb.new";
@@ -150,8 +149,7 @@ struct Folder {
 impl Folder {
     /// A new folder, under a name that no other has.
     fn new(directory: &Path) -> Result<Self, Error> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let mut seconds = now.map_or(0, |time| time.as_secs());
+        let mut seconds = SystemClock.now().0 / 1_000_000;
         loop {
             let path = directory.join(format!("set-aside-{seconds}"));
             match fs::create_dir(&path) {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use annals::{Revision, Store};
 use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::wreck::{NAMES, fill, options, write};
 
@@ -50,7 +51,8 @@ fn line(revision: &Revision) -> String {
     for (key, value) in &header.labels {
         write!(line, " {key}={value}").unwrap();
     }
-    write!(line, " body {}", String::from_utf8_lossy(revision.body())).unwrap();
+    let body = revision.body();
+    write!(line, " body {} bytes {:016x}", body.len(), xxh3_64(body)).unwrap();
     line
 }
 

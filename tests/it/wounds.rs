@@ -44,7 +44,7 @@ fn places(written: &Written) -> (u64, u64, u64) {
 }
 
 #[test]
-fn a_header_is_made_again_from_wherever_it_stands() {
+fn a_damaged_header_has_a_name_and_the_newest_is_made_again() {
     let (_, written) = fill(true);
     let (middle, newest, first) = places(&written);
     for version in [middle, newest, first] {
@@ -61,7 +61,9 @@ fn a_header_is_made_again_from_wherever_it_stands() {
             Touches::Past
         };
         assert_eq!(finding.touches, touches, "{finding}");
-        assert_eq!((repair.lost, repair.set_back), (0, 0), "{repair:#?}");
+        // The entry of the shelf has the newest; of an old one there may be no other copy.
+        assert!(repair.lost <= u64::from(version != newest), "{repair:#?}");
+        assert_eq!(repair.set_back, 0, "{repair:#?}");
     }
 }
 

@@ -68,13 +68,17 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(place: Place, version: u64, bytes: &'a [u8], problem: &Error) -> Self {
+        let problem = match problem {
+            Error::Corrupt { reason } => reason.clone(),
+            other => other.to_string(),
+        };
         Row {
             place,
             version,
             key: None,
             bytes,
             object: None,
-            problem: problem.to_string(),
+            problem,
         }
     }
 
