@@ -95,10 +95,11 @@ fn past_place(text: &str, mark: Mark, since: Version) -> Vec<u8> {
     place
 }
 
-/// Whether this revision ends what its predecessor was labelled with.
-fn ends(header: &Header) -> bool {
+/// Whether this revision ends what the one before it was labelled with. A repair may have lost a
+/// delete marker between a live one and its key's creation.
+fn ends(before: Option<&Header>, header: &Header) -> bool {
     match header.action {
-        Action::Created => false,
+        Action::Created => before.is_some_and(Header::is_live) && begins(header),
         Action::Updated => header.labelled == header.version,
         Action::Deleted => true,
     }
@@ -184,7 +185,7 @@ pub(super) fn index(
     let mut writer = Writer::open(transaction)?;
     for entry in entries {
         let header = &*entry.header;
-        if ends(header) {
+        if ends(None, header) {
             match before(header, entries)? {
                 Some(before) => writer.end(before, header.version)?,
                 None => writer.end(&shelved(header, &resource)?, header.version)?,
@@ -240,7 +241,7 @@ pub(super) fn remove(
     removed: &Header,
     next: &Header,
 ) -> Result<(), Error> {
-    if !ends(next) {
+    if !ends(Some(removed), next) {
         return Ok(());
     }
     for mark in marks(removed) {
@@ -266,12 +267,18 @@ pub(super) fn rebuild(transaction: &WriteTransaction) -> Result<(), Error> {
     for row in headers.iter().map_err(failed)? {
         let (_, value) = row.map_err(failed)?;
         let header = decode_header(value.value())?;
-        let Some(previous) = header.previous.filter(|_| ends(&header)) else {
+        let Some(previous) = header
+            .previous
+            .filter(|_| ends(None, &header) || begins(&header))
+        else {
             continue;
         };
         // The postings of what retention has removed are gone with it.
         if let Some(before) = headers.get(previous.get()).map_err(failed)? {
-            writer.keep(&decode_header(before.value())?, header.version)?;
+            let before = decode_header(before.value())?;
+            if ends(Some(&before), &header) {
+                writer.keep(&before, header.version)?;
+            }
         }
     }
     writer.flush(0)
@@ -291,7 +298,7 @@ impl Expected {
     /// The next revision. `before` is the one of its key before it, unless that was removed.
     pub(super) fn add(&mut self, before: Option<&Header>, header: &Header) {
         let text = header.key.encoded();
-        if ends(header) {
+        if ends(before, header) {
             for (before, mark) in before
                 .into_iter()
                 .flat_map(|before| marks(before).map(move |mark| (before, mark)))

@@ -27,6 +27,7 @@ mod check;
 mod cold;
 mod copy;
 mod draft;
+mod engine;
 mod finding;
 mod floors;
 mod handle;

@@ -16,6 +16,7 @@ use redb::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::birth::discard_unfinished;
+use super::engine::Engine;
 use super::floors::Floors;
 use super::labels::{self, LABEL, LABEL_PAST};
 use super::media::{Backend, Fault, Media};
@@ -54,7 +55,7 @@ pub(super) struct Tables {
     media: Arc<dyn Media>,
     settings: Settings,
     /// `None` while the file is being reopened.
-    database: Mutex<Option<Arc<Database>>>,
+    database: Mutex<Option<Arc<Engine>>>,
     /// Whether a call on the open handle has failed: then it will not work again.
     fault: Arc<Fault>,
     /// What the table `floor` says, for the next [`Base`].
@@ -127,7 +128,8 @@ impl Tables {
             )));
         }
         let reopened = guarded(|| {
-            let database = Arc::new(open(&self.media, &self.fault, self.settings)?);
+            let database = open(&self.media, &self.fault, self.settings)?;
+            let database = Arc::new(Engine::new(database));
             *self.floors.lock() = Arc::new(read_floors(&*database)?);
             let base = self.base(&database)?;
             base.check_count()?;
@@ -201,7 +203,7 @@ impl Tables {
     }
 
     /// What the tables hold now.
-    fn base(&self, database: &Arc<Database>) -> Result<Base, Error> {
+    fn base(&self, database: &Arc<Engine>) -> Result<Base, Error> {
         let floors = Arc::clone(&self.floors.lock());
         Base::open(Arc::clone(database), Arc::clone(&self.fault), floors)
     }

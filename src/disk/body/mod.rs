@@ -191,7 +191,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The same, of bytes that are stored at this version.
-    pub(super) fn of(self, version: Version) -> Self {
+    pub(crate) fn of(self, version: Version) -> Self {
         Stored {
             check: self.check ^ version.get(),
             ..self

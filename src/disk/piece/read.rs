@@ -118,7 +118,7 @@ impl<R: Read> Reader<R> {
             Error::Corrupt { reason } => self.wrong(format!("revision {version}: {reason}")),
             other => other,
         };
-        let stored = Stored::parse(stored_body).map_err(of)?;
+        let stored = Stored::parse(stored_body).map_err(of)?.of(version);
         if stored.base().is_some_and(|base| base >= version) {
             return Err(self.wrong(format!("revision {version} is built from a newer one")));
         }

@@ -108,7 +108,7 @@ impl Store {
 pub fn verify(input: impl Read, name: &str) -> Result<Summary, Error> {
     let reader = Reader::open(input, name)?;
     let summary = reader.each(&mut |found| {
-        let stored = Stored::parse(found.stored_body)?;
+        let stored = Stored::parse(found.stored_body)?.of(found.version);
         if stored.base().is_none() {
             let version = found.version;
             stored.decode(None).map_err(|error| Error::BadPiece {
