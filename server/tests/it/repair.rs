@@ -34,8 +34,9 @@ async fn check_and_repair_from_the_command_line() {
     let mut text = String::new();
     for number in 0..PLAYLISTS {
         text.push_str(&format!(
-            "---\napiVersion: playlist.grafana.app/v1\nkind: Playlist\nmetadata:\n  name: p{number}\n  \
-             namespace: default\nspec:\n  title: list {number}\n  interval: 5m\n  items: []\n"
+            "---\napiVersion: playlist.grafana.app/v0alpha1\nkind: Playlist\nmetadata:\n  name: p{number}\n  \
+             namespace: default\nspec:\n  title: list {number}\n  interval: 5m\n  items:\n  - \
+             type: dashboard_by_tag\n    value: boats\n"
         ));
     }
     shell.file("lists.yaml", &text);
