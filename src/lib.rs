@@ -41,11 +41,11 @@
 //! | module | holds | who calls it |
 //! | --- | --- | --- |
 //! | `model` | values: [`Key`], [`Version`], [`Revision`], [`Filter`], [`Event`], [`Kind`] | everybody |
-//! | `disk` | the tables, their codecs, the check; the only place that knows redb | `store`, `feed` |
+//! | `disk` | the commit log, the tables, check and repair; the only place that knows redb | `store`, `feed` |
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
 //! | [`backup`] | pieces of a backup: verify, restore | `store`, you |
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
-//! | `store` | [`Store`]: write, read, watch, search, and the follower that feeds the index | you |
+//! | `store` | [`Store`]: write, read, watch, search, retention, and the follower of the index | you |
 
 pub mod backup;
 mod clock;

@@ -99,14 +99,13 @@ impl Applier {
         Ok(())
     }
 
-    /// Puts everything into the tables and waits for that.
+    /// Puts everything that is committed by now into the tables and waits for that.
     pub(super) fn drain(&self, disk: &Disk) -> Result<(), Error> {
+        let head = disk.state().head;
         loop {
-            let state = disk.state();
-            if state.sealed.is_none() && state.active.size().0 == 0 {
+            if disk.view()?.applied()? >= head {
                 return Ok(());
             }
-            drop(state);
             self.state.lock().demand = true;
             self.moved.notify_all();
             self.wait_for_room()?;

@@ -212,21 +212,20 @@ impl Disk {
         Ok(())
     }
 
-    /// Removes revisions. An object that was written to again is not forgotten.
-    pub(crate) fn trim(&self, mut trim: Trim) -> Result<(), Error> {
+    /// Removes revisions, unless an open snapshot needs them: then `false`. A key that is forgotten
+    /// may be created again at the same moment, see `Tally::on`.
+    pub(crate) fn trim(&self, trim: Trim) -> Result<bool, Error> {
         if self.tables.is_broken() {
             self.heal()?;
         }
         let _alone = self.changing.lock();
-        let state = self.state();
-        trim.forgotten.retain(|key, _| {
-            let layers = [Some(&state.active), state.sealed.as_ref()];
-            let mut layers = layers.into_iter().flatten();
-            layers.all(|layer| layer.newest(key, state.head).is_none())
-        });
-        drop(state);
+        // A snapshot may have been opened since this was worked out.
+        let newest = trim.floors.values().max().copied().unwrap_or_default();
+        if self.pins.oldest().is_some_and(|oldest| oldest < newest) {
+            return Ok(false);
+        }
         let base = self.tables.trim(&trim)?;
-        self.settle(base, false)
+        self.settle(base, false).map(|()| true)
     }
 
     /// Shows what the tables hold now; with the sealed layer in them it is dropped.

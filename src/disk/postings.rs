@@ -176,17 +176,21 @@ impl<'a> Selection<'a> {
     }
 }
 
-/// The first key of some lanes that is not below this text.
+/// The first key of some lanes that is not below this text; `None` also when one of them may not
+/// read on: what it would find may be the first.
 fn seek(lanes: &mut [Lane], reach: &mut Reach<'_>, from: &str) -> Result<Option<Key>, Error> {
-    let mut first: Option<&Key> = None;
+    let mut first: Option<Key> = None;
     for lane in lanes {
-        let key = lane.seek(reach, from)?;
+        let key = lane.seek(reach, from)?.cloned();
+        if key.is_none() && !lane.ended {
+            return Ok(None);
+        }
         first = match (first, key) {
             (Some(first), Some(key)) => Some(first.min(key)),
             (first, key) => first.or(key),
         };
     }
-    Ok(first.cloned())
+    Ok(first)
 }
 
 impl Lane {

@@ -468,6 +468,7 @@ pub(super) enum Postings {
 
 /// What a scan of postings calls for each; it says whether to go on.
 type VisitPosting<'a> = &'a mut dyn FnMut(&[u8], u64) -> Result<bool, Error>;
+
 /// What a walk over stored revisions calls for each: version, header, body.
 pub(super) type VisitStored<'a> =
     &'a mut dyn FnMut(Version, Option<&[u8]>, &[u8]) -> Result<ControlFlow<()>, Error>;
@@ -651,8 +652,10 @@ impl Base {
 
     /// How far the sweep of this name has come.
     pub(super) fn swept(&self, name: &str) -> Result<Version, Error> {
-        let found = self.read(|| self.sweep.get(name).map_err(failed))?;
-        Ok(found.map_or(Version::ZERO, |row| Version::new(row.value())))
+        self.read(|| {
+            let row = self.sweep.get(name).map_err(failed)?;
+            Ok(row.map_or(Version::ZERO, |row| Version::new(row.value())))
+        })
     }
 
     /// The number of the newest revision follows from how many there are; otherwise what is newest

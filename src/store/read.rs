@@ -17,8 +17,8 @@ use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 /// The state of the store at one version. Everything read from it is true at that version.
 ///
 /// It is a number, not a transaction: reads from it stay exact while the store is written to, and
-/// all that keeping it costs is that retention leaves this state whole until its last clone is
-/// dropped. A snapshot of a version that retention has passed is answered with [`Error::Gone`].
+/// all that keeping it costs is that retention leaves the objects of this state until its last
+/// clone is dropped; histories and the trash may become shorter. A snapshot of a version that retention has passed is answered with [`Error::Gone`].
 #[derive(Clone)]
 pub struct Snapshot {
     disk: Arc<Disk>,

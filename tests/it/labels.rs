@@ -372,6 +372,39 @@ fn a_label_that_came_and_went_often_is_not_waded_through() {
     }
 }
 
+/// More values than the first look may read through: what it has not read yet may come first.
+#[test]
+fn a_list_by_many_values_skips_nothing() {
+    const VALUES: usize = 64;
+    const EACH: usize = 12;
+    let store = open(&Disk::new(), 1_000);
+    let make = |name: String, labels: String| {
+        let key = Key::new("g.x", "things", "a", &name).unwrap();
+        let body = format!(r#"{{"metadata":{{"labels":{{{labels}}}}}}}"#);
+        Write::create(key, body.into_bytes())
+    };
+    let fillers = (0..4_000).map(|number| make(format!("a{number:04}"), String::new()));
+    let chosen = (0..VALUES * EACH).map(|number| {
+        let (value, nth) = (number / EACH, number % EACH);
+        make(
+            format!("b{value:02}-{nth:02}"),
+            format!(r#""app":"v{value}""#),
+        )
+    });
+    store.load(fillers.chain(chosen).collect()).unwrap();
+    let values: Vec<String> = (0..VALUES).map(|value| format!("v{value}")).collect();
+    let filter = Filter {
+        labels: format!("app in ({})", values.join(",")).parse().unwrap(),
+        fields: Vec::new(),
+    };
+    let things = Collection::of("g.x", "things").unwrap();
+    let list = List::new(things).filter(filter);
+    let found = store.snapshot().unwrap().list(&list).unwrap().items;
+    let names: Vec<&str> = found.iter().map(|found| found.key().name()).collect();
+    let wanted = (0..VALUES * EACH).map(|n| format!("b{:02}-{:02}", n / EACH, n % EACH));
+    assert_eq!(names, wanted.collect::<Vec<_>>());
+}
+
 #[test]
 fn a_namespace_that_a_filter_names_is_all_that_is_read() {
     let costs = [SMALL, LARGE].map(|objects| {

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Header, Version};
+use crate::model::{Action, Header, Version};
 
 /// What becomes of the revisions of one key.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub(super) fn relink(readable: &[Header], whole: &BTreeSet<Version>, floor: Vers
     for old in readable {
         let mut header = old.clone();
         match chain.headers.last() {
+            // An earlier life of the key may have been removed as a whole.
+            None if old.action == Action::Created && old.previous <= Some(floor) => {}
             None if old.previous.is_some() => {
                 // Above the compacted version nothing was removed: all before it is lost.
                 if old.version > floor {

@@ -16,7 +16,8 @@
 //!
 //! Invariants: the old files are not written to; nothing is served that does not fit its check;
 //! whatever can be read stays in the store; bytes that cannot be read are given to an [`Aside`].
-//! The versions that were given out stay given out.
+//! The repaired store is a new line of history, with an epoch of its own: what was taken from the
+//! old one, pieces of a backup and continue tokens, does not go on with it.
 //!
 //! Memory: 100 bytes a revision, the headers of one key, one body and its base, and the two files
 //! of the commit log.
@@ -140,10 +141,6 @@ pub(crate) fn repair(
             "nothing of the store can be read: restore a backup",
         ));
     }
-    let settings = Settings {
-        new_epoch: source.doubts.epoch.unwrap_or(settings.new_epoch),
-        ..settings
-    };
     let fault: Arc<Fault> = Arc::default();
     let database = guarded(|| tables::open(&new, &fault, settings))?;
     let mut work = Work {

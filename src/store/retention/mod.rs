@@ -29,6 +29,7 @@ mod plan;
 mod rules;
 mod sweep;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -117,7 +118,8 @@ impl Retention {
         let sweep = Sweep::compact(collection, to);
         self.finish(&sweep)?;
         let _working = self.working.lock();
-        sweep::raise(&self.disk, collection, to)?;
+        // A snapshot may have been opened meanwhile.
+        sweep::raise(&self.disk, collection, to.min(self.disk.horizon()?))?;
         Ok(self.disk.view()?.floors()?.get(collection))
     }
 
@@ -132,33 +134,38 @@ impl Retention {
         }
     }
 
+    /// One step. A panic in it becomes an error, so that the thread lives on.
     fn step(&self, sweep: &Sweep) -> Result<Progress, Error> {
         let _working = self.working.lock();
-        sweep.step(&self.disk, &self.rules, self.clock.now())
+        let step = || sweep.step(&self.disk, &self.rules, self.clock.now());
+        catch_unwind(AssertUnwindSafe(step))
+            .unwrap_or_else(|_| Err(Error::unavailable("a step of retention panicked")))
     }
 
     fn run(&self) {
         let sweeps = self.sweeps();
         let mut pause = RETRY_PAUSE_MIN;
         loop {
-            let mut rest = IDLE;
+            let (mut rest, mut failed) = (IDLE, false);
             for sweep in &sweeps {
                 let started = Instant::now();
                 match self.step(sweep) {
                     Ok(Progress::Nothing) => {}
-                    Ok(Progress::Some(_)) => {
-                        pause = RETRY_PAUSE_MIN;
-                        rest = rest.min(started.elapsed() * REST_TIMES);
-                    }
+                    Ok(Progress::Some(_)) => rest = rest.min(started.elapsed() * REST_TIMES),
                     Err(error) => {
                         tracing::warn!(%error, "retention cannot go on at the moment");
-                        rest = rest.min(pause);
-                        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                        failed = true;
                     }
                 }
                 if *self.closed.lock() {
                     return;
                 }
+            }
+            if failed {
+                rest = rest.max(pause);
+                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+            } else {
+                pause = RETRY_PAUSE_MIN;
             }
             let mut closed = self.closed.lock();
             if !*closed {

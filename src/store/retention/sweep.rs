@@ -121,8 +121,8 @@ impl Sweep {
         let mut trim = plan.finish()?;
         trim.cursor = Some((self.name.clone(), reached));
         let count = trim.revisions.len() as u64;
-        if count > 0 || looked == LOOK_MAX {
-            disk.trim(trim)?;
+        if (count > 0 || looked == LOOK_MAX) && !disk.trim(trim)? {
+            return Ok(Progress::Nothing);
         }
         self.seen.store(reached.get(), Ordering::Relaxed);
         Ok(if count > 0 || reached > start {
@@ -151,5 +151,5 @@ impl Sweep {
 pub(super) fn raise(disk: &Disk, collection: &Collection, to: Version) -> Result<(), Error> {
     let mut trim = Trim::default();
     trim.floors.insert(collection.prefix().into(), to);
-    disk.trim(trim)
+    disk.trim(trim).map(drop)
 }
