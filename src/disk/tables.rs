@@ -8,6 +8,7 @@ use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use redb::{
     Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
@@ -37,6 +38,10 @@ pub(super) const FLOOR: TableDefinition<'_, &str, u64> = TableDefinition::new("f
 
 /// The format this code writes, and the only one it opens.
 pub(super) const FORMAT: u32 = 2;
+
+/// How long a compaction waits for reads to end, and how often it looks.
+const COMPACT_PATIENCE: Duration = Duration::from_secs(2);
+const COMPACT_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the table `meta` says.
 #[derive(Clone, Copy, Debug)]
@@ -182,17 +187,27 @@ impl Tables {
     /// After an error the file is reopened before it is used.
     pub(super) fn compact(&self) -> Result<Arc<Base>, Error> {
         let mut slot = self.database.lock();
-        let database = slot.take().ok_or_else(|| self.reopening())?;
-        let result = match Arc::try_unwrap(database) {
-            Ok(mut database) => guarded(|| {
-                while database.compact().map_err(failed)? {}
-                Ok(Arc::new(database))
-            }),
-            Err(shared) => {
-                *slot = Some(shared);
-                Err(Error::unavailable(
-                    "reads are open, and compaction needs the file alone",
-                ))
+        let mut database = slot.take().ok_or_else(|| self.reopening())?;
+        let deadline = Instant::now() + COMPACT_PATIENCE;
+        let result = loop {
+            match Arc::try_unwrap(database) {
+                Ok(mut database) => {
+                    break guarded(|| {
+                        while database.compact().map_err(failed)? {}
+                        Ok(Arc::new(database))
+                    });
+                }
+                // A look at the state that is just over.
+                Err(shared) if Instant::now() < deadline => {
+                    database = shared;
+                    std::thread::sleep(COMPACT_PAUSE);
+                }
+                Err(shared) => {
+                    *slot = Some(shared);
+                    break Err(Error::unavailable(
+                        "reads are open, and compaction needs the file alone",
+                    ));
+                }
             }
         };
         let base = result.and_then(|database| {

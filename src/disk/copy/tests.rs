@@ -77,7 +77,8 @@ fn thinned() -> (tempfile::TempDir, Arc<Disk>) {
     let first = text(1);
     let mut add = |version: u64, header: Option<Header>, base: Option<u64>| {
         let older = base.map(|base| (Version::new(base), &*first));
-        let stored_body = body::encode(&text(version), older);
+        let mut stored_body = body::encode(&text(version), older);
+        body::bind(&mut stored_body, Version::new(version));
         let stored_header = header.as_ref().map(|header| encode_header(header).unwrap());
         let found = Found {
             version: Version::new(version),
