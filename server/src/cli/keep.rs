@@ -48,9 +48,24 @@ impl FromStr for Rule {
             Some((scope, limits)) => (collection(scope)?, limits),
             None => (Collection::all(), text),
         };
+        // Two limits of one sort, or one beside `everything`, would be taken for something else.
+        let mut sorts: Vec<&str> = limits.split(',').map(sort_of).collect();
+        let count = sorts.len();
+        sorts.sort_unstable();
+        sorts.dedup();
+        if sorts.len() < count || (count > 1 && sorts.contains(&"everything")) {
+            return Err(format!(
+                "{limits:?}: expected each of revisions, age and trash at most once, or everything alone"
+            ));
+        }
         let keep = limits.split(',').try_fold(Keep::everything(), limit)?;
         Ok(Rule { collection, keep })
     }
+}
+
+/// The word that a limit begins with.
+fn sort_of(limit: &str) -> &str {
+    limit.split('=').next().unwrap_or_default().trim()
 }
 
 fn limit(keep: Keep, text: &str) -> Result<Keep, String> {
@@ -164,6 +179,9 @@ mod tests {
             ("age=99999999999999999999d", "such as 30d"),
             ("trash=36501d", "at most 36500d"),
             ("keep=3", "expected revisions=NUMBER"),
+            ("revisions=5,revisions=6", "at most once"),
+            ("age=5m, trash=1d,age=6m", "at most once"),
+            ("everything,revisions=5", "everything alone"),
             ("dashboards:revisions=1", "dashboards.dashboard.grafana.app"),
             (
                 "dashboards.dashboard.grafana.app/A_b c:revisions=1",
