@@ -4,17 +4,16 @@
 //! commit takes the whole layer. When the tables fail, it reopens them and tries again; the layer
 //! and its file of the commit log stay until it has succeeded, so nothing can be lost.
 //!
-//! While it works, the writer is slowed down so that the next layer fills no faster than this one
-//! is put away: many short waits instead of one long one.
+//! While it works, the writer is slowed down, see `progress`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::handle::Disk;
-use super::tables::APPLY_STEPS;
+use super::progress::Progress;
 use crate::Error;
+use crate::model::Version;
 use crate::sync::{Condvar, Mutex};
 
 /// After this long without a commit, what the overlay has is put away.
@@ -23,30 +22,21 @@ const IDLE: Duration = Duration::from_millis(500);
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(20);
 /// The longest pause between two tries to write the tables.
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The longest that one commit is slowed down.
-const PACE_MAX: Duration = Duration::from_millis(10);
-/// How far the next layer may be ahead of the one that is put away before the writer is slowed
-/// down, as a share of a layer.
-const LEAD: f64 = 0.25;
 
 /// What the writer and the thread share.
 #[derive(Default)]
 pub(super) struct Applier {
     state: Mutex<Work>,
     moved: Condvar,
-    /// Steps of the layer that is being put away, see [`APPLY_STEPS`].
-    done: AtomicUsize,
-    total: AtomicUsize,
-    /// How long a revision took to put away, in nanoseconds, on average.
-    cost: AtomicU64,
+    progress: Progress,
 }
 
 #[derive(Default)]
 struct Work {
     /// Whether there was a commit since the thread last looked.
     touched: bool,
-    /// Whether everything is wanted in the tables now.
-    demand: bool,
+    /// What is wanted in the tables without waiting for a full layer.
+    demand: Version,
     closing: bool,
     closed: bool,
     /// Why the tables cannot be written at the moment.
@@ -106,25 +96,19 @@ impl Applier {
             if disk.view()?.applied()? >= head {
                 return Ok(());
             }
-            self.state.lock().demand = true;
+            self.state.lock().demand = head;
             self.moved.notify_all();
             self.wait_for_room()?;
         }
     }
 
-    /// Slows a commit of this many writes down, if the active layer fills faster than the sealed
-    /// one is put away.
+    /// Slows a commit of this many writes down, if the active layer, which is so full, fills faster
+    /// than the sealed one is put away.
     pub(super) fn pace(&self, fill: f64, writes: usize) {
-        let total = self.total.load(Ordering::Relaxed).max(1);
-        let progress = self.done.load(Ordering::Relaxed) as f64 / total as f64;
-        let ahead = fill - progress.min(1.0) - LEAD;
-        if ahead <= 0.0 {
-            return;
+        let pause = self.progress.pause(fill, writes);
+        if !pause.is_zero() {
+            std::thread::sleep(pause);
         }
-        // At the lead plus a quarter the writer goes at the pace of the thread.
-        let cost = Duration::from_nanos(self.cost.load(Ordering::Relaxed));
-        let pause = cost.mul_f64(writes as f64 * (ahead * 4.0).min(2.0));
-        std::thread::sleep(pause.min(PACE_MAX));
     }
 
     /// Waits for something to do; `false` when there is nothing and the disk is closing.
@@ -134,10 +118,11 @@ impl Applier {
         loop {
             let state = disk.state();
             let waiting = state.active.size().0 > 0;
-            if state.sealed.is_some() || (waiting && (work.demand || work.closing)) {
+            let applied = state.base.as_ref().map(|base| base.meta.applied);
+            let wanted = work.closing || applied.is_ok_and(|applied| applied < work.demand);
+            if state.sealed.is_some() || (waiting && wanted) {
                 return true;
             }
-            work.demand = false;
             if work.closing {
                 return false;
             }
@@ -168,13 +153,9 @@ impl Applier {
             return Ok(());
         };
         let (revisions, _) = layer.size();
-        self.done.store(0, Ordering::Relaxed);
-        self.total.store(revisions * APPLY_STEPS, Ordering::Relaxed);
-        let started = Instant::now();
-        disk.put_away(&layer, &self.done)?;
-        let count = u64::try_from(revisions).unwrap_or(u64::MAX).max(1);
-        let spent = u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.cost.store(spent / count, Ordering::Relaxed);
+        self.progress.begin(revisions);
+        disk.put_away(&layer, &self.progress)?;
+        self.progress.end();
         Ok(())
     }
 

@@ -56,10 +56,7 @@ impl ReadableDatabase for Cold {
 
 impl Cold {
     fn open(media: &Arc<dyn Media>, fault: &Arc<Fault>) -> Result<Self, Error> {
-        let backend = || Backend {
-            media: Arc::clone(media),
-            fault: Arc::clone(fault),
-        };
+        let backend = || Backend::new(media, fault);
         let builder = || {
             let mut builder = Builder::new();
             builder.set_cache_size(CACHE_BYTES);
@@ -88,7 +85,7 @@ pub(crate) fn check_pages(volume: &Arc<dyn Volume>) -> Result<Option<String>, Er
     let checked = guarded(|| {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES);
-        let opened = builder.create_with_backend(Backend { media, fault });
+        let opened = builder.create_with_backend(Backend::new(&media, &fault));
         let mut database = ManuallyDrop::new(opened.map_err(failed)?);
         let is_sound = guarded(|| database.check_integrity().map_err(failed))?;
         if is_sound {

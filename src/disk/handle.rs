@@ -3,7 +3,6 @@
 //! One thread commits; any number read; one more puts sealed layers into the tables, see `apply`.
 //! The state that readers take is replaced under a short lock, never changed.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
@@ -13,6 +12,7 @@ use super::log::{CommitLog, Frame, LOG_NAMES, Record};
 use super::media::Volume;
 use super::overlay::{Entry, Layer, Tally};
 use super::pins::{Pin, Pins};
+use super::progress::Progress;
 use super::record::{decode_header, encode_header};
 use super::tables::{Base, Tables};
 use super::view::{Revisions, State, View, Weight};
@@ -196,9 +196,9 @@ impl Disk {
     }
 
     /// Puts the sealed layer into the tables and drops it.
-    pub(super) fn put_away(&self, layer: &Layer, done: &AtomicUsize) -> Result<(), Error> {
+    pub(super) fn put_away(&self, layer: &Layer, progress: &Progress) -> Result<(), Error> {
         let alone = self.changing.lock();
-        let base = self.tables.apply(layer, done)?;
+        let base = self.tables.apply(layer, progress)?;
         self.settle(base, true)?;
         drop(alone);
         // What was just written is likely to be read.

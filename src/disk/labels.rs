@@ -28,12 +28,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::overlay::Entry;
+use super::progress::Progress;
 use super::record::{decode_header, decode_shelved};
 use super::tables::{HEADER, RESOURCE, failed};
 use crate::Error;
@@ -175,11 +175,11 @@ impl<'a> Writer<'a> {
 }
 
 /// Puts into the index what these revisions change, which are about to be shelved: the shelves
-/// still say what was before them. `done` counts a step for each of them.
+/// still say what was before them. `progress` is told a step for each of them.
 pub(super) fn index(
     transaction: &WriteTransaction,
     entries: &[Arc<Entry>],
-    done: &AtomicUsize,
+    progress: &Progress,
 ) -> Result<(), Error> {
     let resource = transaction.open_table(RESOURCE).map_err(failed)?;
     let mut writer = Writer::open(transaction)?;
@@ -194,7 +194,7 @@ pub(super) fn index(
         if begins(header) {
             writer.begin(header)?;
         }
-        done.fetch_add(1, Ordering::Relaxed);
+        progress.step();
     }
     writer.flush(0)
 }

@@ -7,7 +7,6 @@
 //! unless its key was created anew since: then there must be no trace of it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
 use redb::{Database, ReadableTableMetadata, WriteTransaction};
@@ -15,6 +14,7 @@ use redb::{Database, ReadableTableMetadata, WriteTransaction};
 use super::labels;
 use super::media::{Fault, Media};
 use super::overlay::Entry;
+use super::progress::Progress;
 use super::record::{decode_header, decode_shelved};
 use super::tables::{BODY, FLOOR, HEADER, META, TRASH, begin, failed, guarded, open, shelve};
 use super::{Floors, Found, Settings};
@@ -107,7 +107,7 @@ impl Loader {
                         .map_err(failed)?;
                 }
             }
-            shelve(&transaction, &self.by_key(), &AtomicUsize::new(0))?;
+            shelve(&transaction, &self.by_key(), &Progress::default())?;
             transaction.commit().map_err(failed)
         })?;
         self.entries.clear();

@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
@@ -260,8 +260,24 @@ impl Fault {
 /// Shows a medium to redb. The locks it asks for are granted: the directory lock is ours.
 #[derive(Debug)]
 pub(super) struct Backend {
-    pub(super) media: Arc<dyn Media>,
-    pub(super) fault: Arc<Fault>,
+    media: Arc<dyn Media>,
+    fault: Arc<Fault>,
+    /// Bytes written since the last sync.
+    unsynced: AtomicU64,
+}
+
+/// After so many bytes the medium is told to write, not only when a commit ends: what waits there
+/// is in the way of the commit log's syncs, which callers wait for.
+const UNSYNCED_BYTES_MAX: u64 = 2 * 1024 * 1024;
+
+impl Backend {
+    pub(super) fn new(media: &Arc<dyn Media>, fault: &Arc<Fault>) -> Self {
+        Backend {
+            media: Arc::clone(media),
+            fault: Arc::clone(fault),
+            unsynced: AtomicU64::new(0),
+        }
+    }
 }
 
 type Locked<T> = Result<T, redb::BackendError>;
@@ -289,6 +305,7 @@ impl StorageBackend for Backend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        self.unsynced.store(0, Ordering::Relaxed);
         if cfg!(feature = "canary") {
             Ok(())
         } else {
@@ -297,7 +314,12 @@ impl StorageBackend for Backend {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.fault.note(self.media.write(offset, data))
+        self.fault.note(self.media.write(offset, data))?;
+        let bytes = data.len() as u64;
+        if self.unsynced.fetch_add(bytes, Ordering::Relaxed) + bytes < UNSYNCED_BYTES_MAX {
+            return Ok(());
+        }
+        self.sync_data()
     }
 
     fn try_lock_range(&self, _start: Limit, _end: Limit) -> Locked<bool> {

@@ -42,6 +42,7 @@ mod overlay;
 mod piece;
 mod pins;
 mod postings;
+mod progress;
 mod record;
 mod repair;
 mod tables;

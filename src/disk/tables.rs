@@ -7,7 +7,6 @@ use std::any::Any;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use redb::{
@@ -22,6 +21,7 @@ use super::floors::Floors;
 use super::labels::{self, LABEL, LABEL_PAST};
 use super::media::{Backend, Fault, Media};
 use super::overlay::{Entry, Layer};
+use super::progress::Progress;
 use super::record::{decode_header, encode_shelved};
 use super::trim::{self, SWEEP, Trim};
 use super::{Settings, Shelf, Visit};
@@ -150,10 +150,14 @@ impl Tables {
     }
 
     /// Puts the revisions of this layer, which continue what the tables have, into them in one
-    /// durable commit; those that are in them already are left out. `done` counts the steps of the work,
-    /// [`APPLY_STEPS`] a revision.
-    pub(super) fn apply(&self, layer: &Layer, done: &AtomicUsize) -> Result<Arc<Base>, Error> {
-        self.change(|transaction| append(transaction, layer, done))
+    /// durable commit; those that are in them already are left out. `progress` is told of the steps
+    /// of the work, `STEPS` a revision, and when the commit begins.
+    pub(super) fn apply(&self, layer: &Layer, progress: &Progress) -> Result<Arc<Base>, Error> {
+        self.change(|transaction| {
+            append(transaction, layer, progress)?;
+            progress.commits();
+            Ok(())
+        })
     }
 
     /// Removes revisions in one durable commit.
@@ -252,13 +256,9 @@ pub(super) fn open(
     if !media.is_empty().map_err(Error::unavailable)? {
         media.sync().map_err(Error::unavailable)?;
     }
-    let backend = Backend {
-        media: Arc::clone(media),
-        fault: Arc::clone(fault),
-    };
     let database = Database::builder()
         .set_cache_size(settings.cache_bytes)
-        .create_with_backend(backend)
+        .create_with_backend(Backend::new(media, fault))
         .map_err(failed)?;
     let transaction = database.begin_read().map_err(failed)?;
     match transaction.open_table(META) {
@@ -367,15 +367,12 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, Error> {
     Ok(transaction)
 }
 
-/// How many steps [`Tables::apply`] counts for a revision.
-pub(super) const APPLY_STEPS: usize = 4;
-
 /// The one write path: headers, bodies, labels, then for each key touched its place on the
 /// shelves.
 pub(super) fn append(
     transaction: &WriteTransaction,
     layer: &Layer,
-    done: &AtomicUsize,
+    progress: &Progress,
 ) -> Result<(), Error> {
     let entries = layer.all();
     let mut meta = transaction.open_table(META).map_err(failed)?;
@@ -404,11 +401,11 @@ pub(super) fn append(
             };
             let version = entry.header.version.get();
             table.insert(version, value.as_slice()).map_err(failed)?;
-            done.fetch_add(1, Ordering::Relaxed);
+            progress.step();
         }
     }
-    labels::index(transaction, entries, done)?;
-    shelve(transaction, &layer.by_key(applied), done)?;
+    labels::index(transaction, entries, progress)?;
+    shelve(transaction, &layer.by_key(applied), progress)?;
     let applied = newest.header.version.get().to_le_bytes();
     meta.insert("applied", &applied[..]).map_err(failed)?;
     Ok(())
@@ -419,7 +416,7 @@ pub(super) fn append(
 pub(super) fn shelve(
     transaction: &WriteTransaction,
     keys: &[(Arc<Entry>, Arc<Entry>)],
-    done: &AtomicUsize,
+    progress: &Progress,
 ) -> Result<(), Error> {
     let mut resource = transaction.open_table(RESOURCE).map_err(failed)?;
     let mut trash = transaction.open_table(TRASH).map_err(failed)?;
@@ -438,7 +435,7 @@ pub(super) fn shelve(
                 resource.remove(key).map_err(failed)?;
             }
         }
-        done.fetch_add(1, Ordering::Relaxed);
+        progress.step();
     }
     Ok(())
 }

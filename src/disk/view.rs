@@ -150,7 +150,7 @@ impl View {
         }
         let base = self.base()?;
         for shelf in [Shelf::Live, Shelf::Trash] {
-            if shelf == Shelf::Trash && !dead {
+            if shelf == Shelf::Trash && (!dead || base.count(shelf)? == 0) {
                 break;
             }
             let look = |bytes: &[u8]| self.shelved(bytes, key.encoded(), || Some(key.clone()));

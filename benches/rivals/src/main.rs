@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -- write [--callers 1,64] [--sizes 1024] [--only create|update]
-//!                              [--delay 0|1|5] [--text words|panels]
+//!                              [--delay 0|1|5] [--text words|panels] [--labels no]
 //!                        read [--objects 1000000] [--cache-mib 1024] [--only get|list]
 //!                        open [--objects 1000000]
 //!                        history | growth [--steps 100000,1000000,10000000] | load
@@ -31,6 +31,7 @@ mod sql;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use engine::Name;
 use report::Report;
@@ -77,13 +78,14 @@ fn fail(why: &str) -> ! {
 }
 
 /// Names of options; a value follows each.
-const OPTIONS: [&str; 14] = [
+const OPTIONS: [&str; 15] = [
     "callers",
     "cache-mib",
     "delay",
     "dir",
     "engines",
     "json",
+    "labels",
     "objects",
     "only",
     "revisions",
@@ -119,6 +121,8 @@ fn main() {
         std::fs::create_dir_all(&folder).expect("the directory of --dir");
         asked.folder = folder;
     }
+    let labelled = asked.text("labels").is_none_or(|text| text != "no");
+    objects::LABELLED.store(labelled, Ordering::Relaxed);
     let mut report = Report::to(asked.text("json").map(PathBuf::from));
     match command.as_str() {
         "write" => write::run(&asked, &mut report),

@@ -5,6 +5,7 @@
 //! of such systems does.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The encoded key, as long as the one that annals stores.
 pub(crate) fn key(number: u64) -> String {
@@ -22,6 +23,9 @@ pub(crate) enum Text {
 
 const TEXTS: u64 = 64;
 
+/// Whether the objects have labels: annals keeps an index of them, and no rival does.
+pub(crate) static LABELLED: AtomicBool = AtomicBool::new(true);
+
 /// The `edit`-th revision of an object of about so many bytes. Two edits differ in two numbers,
 /// two objects in everything.
 pub(crate) fn body(number: u64, edit: u64, bytes: usize, text: Text) -> Vec<u8> {
@@ -32,8 +36,13 @@ pub(crate) fn body(number: u64, edit: u64, bytes: usize, text: Text) -> Vec<u8> 
         Text::Panels => &PANELS,
     };
     let name = annals_bench::name(number);
+    // Under another name, the same text says nothing to the index.
+    let labels = match LABELLED.load(Ordering::Relaxed) {
+        true => "labels",
+        false => "legend",
+    };
     let mut body = format!(
-        r#"{{"apiVersion":"bench.annals.dev/v1","kind":"Thing","metadata":{{"name":"{name}","namespace":"default","generation":{edit},"labels":{{"app":"a{}","tier":"t{}"}},"annotations":{{"grafana.app/folder":"f{}"}}}},"spec":{{"title":"Thing {number}","replicas":{},"#,
+        r#"{{"apiVersion":"bench.annals.dev/v1","kind":"Thing","metadata":{{"name":"{name}","namespace":"default","generation":{edit},"{labels}":{{"app":"a{}","tier":"t{}"}},"annotations":{{"grafana.app/folder":"f{}"}}}},"spec":{{"title":"Thing {number}","replicas":{},"#,
         number % 10,
         number % 3,
         number % 100,

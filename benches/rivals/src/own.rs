@@ -1,6 +1,6 @@
 //! annals, as an embedder opens it, without search index.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use annals::{Key, Options, Store, Write};
 
@@ -10,8 +10,7 @@ use crate::engine::{Caller, Engine, Put};
 pub(crate) const CACHE_BYTES: usize = 1 << 30;
 
 pub(crate) struct Own {
-    folder: PathBuf,
-    store: Option<Store>,
+    store: Store,
 }
 
 /// The store in this directory.
@@ -28,8 +27,7 @@ pub(crate) fn key(number: u64) -> Key {
 impl Own {
     pub(crate) fn open(folder: &Path) -> Self {
         Own {
-            folder: folder.to_owned(),
-            store: Some(open(folder, CACHE_BYTES)),
+            store: open(folder, CACHE_BYTES),
         }
     }
 }
@@ -40,7 +38,7 @@ impl Engine for Own {
     }
 
     fn caller(&self) -> Caller<'_> {
-        let store = self.store.clone().expect("it is open");
+        let store = self.store.clone();
         Box::new(move |put: Put| {
             let key = key(put.number);
             let write = if put.is_new {
@@ -52,10 +50,8 @@ impl Engine for Own {
         })
     }
 
-    /// Closing puts all into the tables.
     fn settle(&mut self) -> bool {
-        drop(self.store.take());
-        self.store = Some(open(&self.folder, CACHE_BYTES));
+        self.store.checkpoint().expect("a checkpoint");
         true
     }
 }

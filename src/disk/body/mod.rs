@@ -21,8 +21,8 @@
 //! read with at most two look-ups; what is decoded has the length and the check that were stored,
 //! or it is [`Error::Corrupt`]. A body that others name as their base is kept as long as they are.
 //!
-//! Memory: encoding takes at most the size of the body, half that of the base, and a table of
-//! 16 KiB. Decoding takes the size of the body, and that of its literals if they are packed; it
+//! Memory: encoding takes at most the size of the body, half that of the base, and what `pack`
+//! keeps for each thread. Decoding takes the size of the body, and that of its literals if they are packed; it
 //! takes nothing that the stored bytes cannot fill, since a packed byte makes at most 255, and a
 //! delta at most `GROWTH_MAX` times its base.
 //!
@@ -33,26 +33,21 @@
 
 mod delta;
 mod number;
+mod pack;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-use lz4_flex::block;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::Error;
 use crate::model::Version;
 use delta::Delta;
+use pack::unpack;
 
 /// No stored body says that it is longer.
 const LENGTH_MAX: usize = 1 << 30;
-
-/// No body is packed that is shorter: there is nothing to win.
-const PACKED_BYTES_MIN: usize = 64;
-
-/// A packed byte makes at most so many.
-const RATIO_MAX: usize = 255;
 
 /// A delta makes a body at most so many times as long as its base.
 const GROWTH_MAX: usize = 4;
@@ -65,6 +60,7 @@ const SHARE: usize = 3;
 /// so many of the body.
 const SHARE_OF_RAW: usize = 16;
 
+// A kind whose payload is packed follows the same without.
 const RAW: u8 = 0;
 const PACKED: u8 = 1;
 const DELTA: u8 = 2;
@@ -92,43 +88,34 @@ pub fn encode(body: &[u8], older: Option<(Version, &[u8])>) -> Vec<u8> {
 }
 
 fn encode_alone(body: &[u8]) -> Vec<u8> {
-    match pack(body) {
-        Some(packed) => assemble(PACKED, body, None, &[&packed]),
-        None => assemble(RAW, body, None, &[body]),
-    }
+    assemble(RAW, body, None, &[], body)
 }
 
 fn encode_delta(body: &[u8], base: Version, older: &[u8]) -> Vec<u8> {
     let Delta { steps, literals } = Delta::new(body, older);
-    match pack(&literals) {
-        Some(packed) => assemble(DELTA_PACKED, body, Some(base), &[&steps, &packed]),
-        None => assemble(DELTA, body, Some(base), &[&steps, &literals]),
-    }
+    assemble(DELTA, body, Some(base), &steps, &literals)
 }
 
-/// These bytes as an LZ4 block, if that is smaller.
-fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.len() < PACKED_BYTES_MIN {
-        return None;
-    }
-    let packed = block::compress(bytes);
-    (packed.len() < bytes.len()).then_some(packed)
-}
-
-fn assemble(kind: u8, body: &[u8], base: Option<Version>, parts: &[&[u8]]) -> Vec<u8> {
+/// The stored bytes of a body. The kind is that of a payload that is not packed; it becomes the
+/// other one if packing makes the payload smaller.
+fn assemble(kind: u8, body: &[u8], base: Option<Version>, steps: &[u8], payload: &[u8]) -> Vec<u8> {
     const HEAD_BYTES_MAX: usize = 1 + 10 + 8 + 10;
-    let payload: usize = parts.iter().map(|part| part.len()).sum();
-    let mut stored = Vec::with_capacity(HEAD_BYTES_MAX + payload);
-    stored.push(kind);
-    number::push(&mut stored, body.len() as u64);
-    stored.extend_from_slice(&xxh3_64(body).to_le_bytes());
-    if let Some(base) = base {
-        number::push(&mut stored, base.get());
-    }
-    for part in parts {
-        stored.extend_from_slice(part);
-    }
-    stored
+    let put = |kind, payload: &[u8]| {
+        let mut stored = Vec::with_capacity(HEAD_BYTES_MAX + steps.len() + payload.len());
+        stored.push(kind);
+        number::push(&mut stored, body.len() as u64);
+        stored.extend_from_slice(&xxh3_64(body).to_le_bytes());
+        if let Some(base) = base {
+            number::push(&mut stored, base.get());
+        }
+        stored.extend_from_slice(steps);
+        stored.extend_from_slice(payload);
+        stored
+    };
+    pack::with_packed(payload, |packed| match packed {
+        Some(packed) => put(kind + 1, packed),
+        None => put(kind, payload),
+    })
 }
 
 /// Ties stored bytes to the version they are stored at: without this, a body in the place of
@@ -249,18 +236,6 @@ impl<'a> Stored<'a> {
         };
         delta::apply(steps, &literals, self.length, older)
     }
-}
-
-/// The `length` bytes of an LZ4 block.
-fn unpack(packed: &[u8], length: usize) -> Result<Vec<u8>, Error> {
-    if length > packed.len().saturating_mul(RATIO_MAX) {
-        return Err(Error::corrupt("a body is too short for its length"));
-    }
-    let mut bytes = vec![0; length];
-    let made = block::decompress_into(packed, &mut bytes)
-        .map_err(|cause| Error::corrupt(format!("a body is not packed well: {cause}")))?;
-    bytes.truncate(made);
-    Ok(bytes)
 }
 
 /// What the fuzz target of this codec calls: no bytes may panic, and a body that changes into

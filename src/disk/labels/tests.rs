@@ -14,6 +14,7 @@ use redb::{Database, ReadableDatabase};
 
 use super::super::Settings;
 use super::super::overlay::Layer;
+use super::super::progress::Progress;
 use super::super::record::encode_header;
 use super::super::tables::{append, begin, create_tables};
 use super::*;
@@ -123,7 +124,7 @@ impl Bench {
                 stored_body: Vec::new(),
             }));
         }
-        self.change(|transaction| append(transaction, &layer, &AtomicUsize::new(0)));
+        self.change(|transaction| append(transaction, &layer, &Progress::default()));
     }
 
     fn change(&self, work: impl FnOnce(&WriteTransaction) -> Result<(), Error>) {
