@@ -69,23 +69,21 @@ pub(crate) fn run(asked: &Asked, report: &mut Report) {
     let list = |name: &str, otherwise: &[u64]| asked.numbers(name, otherwise);
     let sizes = list("sizes", &[1024, 8192]);
     let callers = list("callers", &[1, 8, 64, 512]);
-    let words = asked.text("text").is_none_or(|text| text != "panels");
-    let panels = asked.text("text").is_none_or(|text| text != "words");
+    let texts = match asked.text("text") {
+        Some("words") => vec![Text::Words],
+        Some("panels") => vec![Text::Panels],
+        _ => vec![Text::Panels, Text::Words],
+    };
     for creates in [true, false] {
         let skipped = if creates { "update" } else { "create" };
         if asked.text("only").is_some_and(|only| only == skipped) {
             continue;
         }
-        for &bytes in &sizes {
+        for (&bytes, &text) in sizes
+            .iter()
+            .flat_map(|bytes| texts.iter().map(move |text| (bytes, text)))
+        {
             for &callers in &callers {
-                let text = if bytes < 4096 || !panels {
-                    Text::Words
-                } else {
-                    Text::Panels
-                };
-                if text == Text::Words && !words {
-                    continue;
-                }
                 let case = Case {
                     creates,
                     callers: callers as usize,
