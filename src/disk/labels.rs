@@ -114,9 +114,9 @@ fn begins(header: &Header) -> bool {
 struct Writer<'a> {
     label: Table<'a, &'static [u8], u64>,
     past: Table<'a, &'static [u8], u64>,
-    /// What becomes of postings: since when, or taken out.
-    changed: BTreeMap<Vec<u8>, Option<u64>>,
-    ended: BTreeMap<Vec<u8>, u64>,
+    /// What becomes of postings, oldest change first: since when, or taken out.
+    changed: Vec<(Vec<u8>, Option<u64>)>,
+    ended: Vec<(Vec<u8>, u64)>,
 }
 
 impl<'a> Writer<'a> {
@@ -124,8 +124,8 @@ impl<'a> Writer<'a> {
         Ok(Writer {
             label: transaction.open_table(LABEL).map_err(failed)?,
             past: transaction.open_table(LABEL_PAST).map_err(failed)?,
-            changed: BTreeMap::new(),
-            ended: BTreeMap::new(),
+            changed: Vec::new(),
+            ended: Vec::new(),
         })
     }
 
@@ -133,7 +133,7 @@ impl<'a> Writer<'a> {
     fn begin(&mut self, header: &Header) -> Result<(), Error> {
         for mark in marks(header) {
             let place = place(header.key.encoded(), mark);
-            self.changed.insert(place, Some(header.labelled.get()));
+            self.changed.push((place, Some(header.labelled.get())));
         }
         self.flush(BATCH_MAX)
     }
@@ -141,7 +141,7 @@ impl<'a> Writer<'a> {
     /// The labels of the revision before are over.
     fn end(&mut self, before: &Header, until: Version) -> Result<(), Error> {
         for mark in marks(before) {
-            self.changed.insert(place(before.key.encoded(), mark), None);
+            self.changed.push((place(before.key.encoded(), mark), None));
         }
         self.keep(before, until)
     }
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
     fn keep(&mut self, before: &Header, until: Version) -> Result<(), Error> {
         for mark in marks(before) {
             let place = past_place(before.key.encoded(), mark, before.labelled);
-            self.ended.insert(place, until.get());
+            self.ended.push((place, until.get()));
         }
         self.flush(BATCH_MAX)
     }
@@ -161,15 +161,27 @@ impl<'a> Writer<'a> {
         if self.changed.len() + self.ended.len() < least {
             return Ok(());
         }
-        for (place, since) in std::mem::take(&mut self.changed) {
+        // Stable: of one posting the last change stays the last.
+        self.changed.sort_by(|one, other| one.0.cmp(&other.0));
+        self.ended.sort_unstable();
+        for (at, (place, since)) in self.changed.iter().enumerate() {
+            if self
+                .changed
+                .get(at + 1)
+                .is_some_and(|next| next.0 == *place)
+            {
+                continue;
+            }
             match since {
-                Some(since) => self.label.insert(&*place, since).map_err(failed)?,
-                None => self.label.remove(&*place).map_err(failed)?,
+                Some(since) => self.label.insert(&**place, since).map_err(failed)?,
+                None => self.label.remove(&**place).map_err(failed)?,
             };
         }
-        for (place, until) in std::mem::take(&mut self.ended) {
-            self.past.insert(&*place, until).map_err(failed)?;
+        for (place, until) in &self.ended {
+            self.past.insert(&**place, until).map_err(failed)?;
         }
+        self.changed.clear();
+        self.ended.clear();
         Ok(())
     }
 }
