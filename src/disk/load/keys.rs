@@ -37,6 +37,9 @@ struct Ends {
     bytes: usize,
 }
 
+/// The first and the newest of a key, as the applier has them.
+type Both = (Arc<Entry>, Arc<Entry>);
+
 impl Keys {
     /// What they take in memory.
     pub(super) fn bytes(&self) -> usize {
@@ -95,13 +98,8 @@ fn put_on_shelves(
     shelve(transaction, &entries, &AtomicUsize::new(0))
 }
 
-/// The revisions of a step, read again: as the applier has them. In the order of versions each page
-/// is read once.
-fn read(
-    transaction: &WriteTransaction,
-    step: &[Ends],
-    is_first: bool,
-) -> Result<Vec<(Arc<Entry>, Arc<Entry>)>, Error> {
+/// The revisions of a step, read again. In the order of versions each page is read once.
+fn read(transaction: &WriteTransaction, step: &[Ends], is_first: bool) -> Result<Vec<Both>, Error> {
     let headers = transaction.open_table(HEADER).map_err(failed)?;
     let bodies = transaction.open_table(BODY).map_err(failed)?;
     let entry = |version: Version| {
