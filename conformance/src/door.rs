@@ -256,7 +256,7 @@ pub trait Door {
     /// The version of the store.
     fn version(&self) -> Result<u64, Failure>;
 
-    /// Forgets what only the states before this version need. The state at the version itself
+    /// Forgets what only the states before this version need, everywhere. The state at the version itself
     /// stays, and so do all later ones; one that is forgotten already changes nothing. A door
     /// without compaction leaves this method as it is.
     fn compact(&self, version: u64) -> Result<(), Failure> {

@@ -263,8 +263,22 @@ pub(super) fn remove(
     Ok(())
 }
 
+/// Whether postings may be over since this revision: of what the one before it was labelled with.
+pub(super) fn relabels(header: &Header) -> bool {
+    header.previous.is_some() && (ends(None, header) || begins(header))
+}
+
 /// Makes the index anew from the shelf of live objects and the headers, in bounded memory.
 pub(super) fn rebuild(transaction: &WriteTransaction) -> Result<(), Error> {
+    rebuild_knowing(transaction, None)
+}
+
+/// As [`rebuild`]. Who knows the revisions that [`relabels`] is true of names them: then no others
+/// are read. Those that are gone do not matter.
+pub(super) fn rebuild_knowing(
+    transaction: &WriteTransaction,
+    known: Option<&[Version]>,
+) -> Result<(), Error> {
     transaction.delete_table(LABEL).map_err(failed)?;
     transaction.delete_table(LABEL_PAST).map_err(failed)?;
     let mut writer = Writer::open(transaction)?;
@@ -276,20 +290,30 @@ pub(super) fn rebuild(transaction: &WriteTransaction) -> Result<(), Error> {
         writer.begin(&decode_shelved(value.value(), key)?)?;
     }
     let headers = transaction.open_table(HEADER).map_err(failed)?;
-    for row in headers.iter().map_err(failed)? {
-        let (_, value) = row.map_err(failed)?;
-        let header = decode_header(value.value())?;
-        let Some(previous) = header
-            .previous
-            .filter(|_| ends(None, &header) || begins(&header))
-        else {
-            continue;
+    let find = |version: Version| {
+        let row = headers.get(version.get()).map_err(failed)?;
+        row.map(|row| decode_header(row.value())).transpose()
+    };
+    let mut keep = |header: Header| {
+        let Some(previous) = header.previous.filter(|_| relabels(&header)) else {
+            return Ok(());
         };
         // The postings of what retention has removed are gone with it.
-        if let Some(before) = headers.get(previous.get()).map_err(failed)? {
-            let before = decode_header(before.value())?;
-            if ends(Some(&before), &header) {
-                writer.keep(&before, header.version)?;
+        match find(previous)? {
+            Some(before) if ends(Some(&before), &header) => writer.keep(&before, header.version),
+            _ => Ok(()),
+        }
+    };
+    match known {
+        Some(known) => {
+            for version in known {
+                find(*version)?.map_or(Ok(()), &mut keep)?;
+            }
+        }
+        None => {
+            for row in headers.iter().map_err(failed)? {
+                let (_, value) = row.map_err(failed)?;
+                keep(decode_header(value.value())?)?;
             }
         }
     }

@@ -1,41 +1,84 @@
 //! Filling new tables with revisions that were stored before: the end of a restore.
 //!
-//! [`Loader`] takes the stored bytes in version order and puts them in large durable commits, with
-//! no commit log: until [`Loader::finish`] the tables say that they hold nothing, and the caller
-//! keeps them under a name that no store has. Revisions may be missing where retention has removed
-//! them; the compacted versions say where. What it has removed between two pieces of a chain stays,
-//! unless its key was created anew since: then there must be no trace of it.
+//! ```text
+//! add, add, add ...   headers and bodies, in version order: large durable commits
+//! finish              shelves, in the order of keys, the newest revision of each once;
+//!                     labels, and that all of it is there: one durable commit
+//! ```
+//!
+//! [`Loader`] takes the stored bytes in version order, with no commit log: until
+//! [`Loader::finish`] the tables say that they hold nothing, and the caller keeps them under a name
+//! that no store has. Revisions may be missing where retention has removed them; the compacted
+//! versions say where. What it has removed between two pieces of a chain stays, unless its key was
+//! created anew since: then there must be no trace of it.
+//!
+//! What is to be shelved is kept in memory by key until then, see [`keys`]. Where that is too much,
+//! and where a piece follows that retention has thinned out, it is shelved at once.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+mod keys;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use redb::{Database, ReadableTableMetadata, WriteTransaction};
 
 use super::labels;
 use super::media::{Fault, Media};
-use super::overlay::Entry;
-use super::progress::Progress;
 use super::record::{decode_header, decode_shelved};
-use super::tables::{BODY, FLOOR, HEADER, META, TRASH, begin, failed, guarded, open, shelve};
+use super::tables::{BODY, FLOOR, HEADER, META, TRASH, begin, failed, guarded, open};
 use super::{Floors, Found, Settings};
 use crate::Error;
 use crate::model::{Key, Version};
+use keys::Keys;
 
-/// How many bytes of revisions go into one commit, the last one not counted.
-const COMMIT_BYTES: usize = 32 * 1024 * 1024;
-/// And how many revisions.
-const COMMIT_REVISIONS: usize = 32 * 1024;
+/// How many revisions that end labels are known by their versions; with more, all are looked at.
+const RELABELLING_MAX: usize = 1024 * 1024;
+
+/// How much is held in memory.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// How many bytes of revisions go into one commit, the last one not counted.
+    commit_bytes: usize,
+    /// And how many revisions.
+    commit_revisions: usize,
+    /// How many bytes the keys may take that are not shelved yet, those of one commit not counted.
+    keys_bytes: usize,
+    /// How many bytes of revisions are read again and shelved at a time, the last one not counted.
+    step_bytes: usize,
+}
+
+const LIMITS: Limits = Limits {
+    commit_bytes: 32 * 1024 * 1024,
+    commit_revisions: 32 * 1024,
+    keys_bytes: 128 * 1024 * 1024,
+    step_bytes: 32 * 1024 * 1024,
+};
 
 /// Tables that are being filled.
 pub(crate) struct Loader {
     database: Database,
-    entries: Vec<Arc<Entry>>,
-    alone: Vec<(Version, Vec<u8>)>,
+    /// What the next commit writes, in version order.
+    rows: Vec<Row>,
     bytes: usize,
+    /// Of those, the keys that begin without a link to something older.
+    fresh: Vec<Key>,
+    /// What is to be shelved.
+    keys: Keys,
+    limits: Limits,
+    /// The revisions that [`labels::relabels`] is true of, unless there are too many.
+    relabelling: Option<Vec<Version>>,
     /// How many revisions retention had removed when the last piece was taken.
     removed: Option<u64>,
     /// Whether it has removed some since an older piece of the chain.
     thinned: bool,
+}
+
+/// A revision as it is stored, or a body alone that others are built from.
+struct Row {
+    version: Version,
+    header: Option<Vec<u8>>,
+    body: Vec<u8>,
 }
 
 impl Loader {
@@ -45,9 +88,12 @@ impl Loader {
         let database = guarded(|| open(media, &fault, settings))?;
         Ok(Loader {
             database,
-            entries: Vec::new(),
-            alone: Vec::new(),
+            rows: Vec::new(),
             bytes: 0,
+            fresh: Vec::new(),
+            keys: Keys::default(),
+            limits: LIMITS,
+            relabelling: Some(Vec::new()),
             removed: None,
             thinned: false,
         })
@@ -58,75 +104,94 @@ impl Loader {
         let before = self.removed.replace(floors.removed());
         if before.is_some_and(|before| before < floors.removed()) {
             self.thinned = true;
+        }
+        if self.thinned {
             // What was removed since is looked for in the tables.
-            self.put()?;
+            self.put(true)?;
         }
         Ok(())
     }
 
     /// Adds what was found in a piece.
     pub(crate) fn add(&mut self, found: Found<'_>) -> Result<(), Error> {
-        // The allowance is for the header and its key.
-        self.bytes += found.stored_header.len() + found.stored_body.len() + 512;
-        match found.header {
-            Some(header) => self.entries.push(Arc::new(Entry {
-                header: Arc::new(header),
-                body: OnceLock::new(),
-                stored_header: found.stored_header.to_vec(),
-                stored_body: found.stored_body.to_vec(),
-            })),
-            None => self.alone.push((found.version, found.stored_body.to_vec())),
+        let Found {
+            version,
+            header,
+            stored_header,
+            stored_body,
+        } = found;
+        // The allowance is for what stands around the bytes.
+        let bytes = stored_header.len() + stored_body.len() + 64;
+        self.bytes += bytes;
+        self.rows.push(Row {
+            version,
+            header: header.is_some().then(|| stored_header.to_vec()),
+            body: stored_body.to_vec(),
+        });
+        if let Some(header) = header {
+            if self.thinned && header.previous.is_none() {
+                self.fresh.push(header.key.clone());
+            }
+            if labels::relabels(&header) {
+                self.relabelling = self.relabelling.take().and_then(|mut known| {
+                    known.push(version);
+                    (known.len() < RELABELLING_MAX).then_some(known)
+                });
+            }
+            self.keys.note(header.key, version, bytes);
         }
-        let count = self.entries.len() + self.alone.len();
-        if self.bytes >= COMMIT_BYTES || count >= COMMIT_REVISIONS {
-            self.put()?;
+        let limits = self.limits;
+        if self.bytes >= limits.commit_bytes || self.rows.len() >= limits.commit_revisions {
+            self.put(self.keys.bytes() >= limits.keys_bytes)?;
         }
         Ok(())
     }
 
-    /// Commits what was gathered.
-    fn put(&mut self) -> Result<(), Error> {
+    /// Commits what was gathered, with its place on the shelves if that is wanted.
+    fn put(&mut self, is_shelved: bool) -> Result<(), Error> {
         guarded(|| {
-            let transaction = begin(&self.database)?;
-            if self.thinned {
-                self.forget(&transaction)?;
+            let mut transaction = begin(&self.database)?;
+            // After a crash nobody opens what is not finished.
+            transaction.set_quick_repair(false);
+            self.write(&transaction)?;
+            if is_shelved {
+                self.keys.shelve(&transaction, self.limits.step_bytes)?;
             }
-            {
-                let mut headers = transaction.open_table(HEADER).map_err(failed)?;
-                let mut bodies = transaction.open_table(BODY).map_err(failed)?;
-                for (version, body) in &self.alone {
-                    bodies.insert(version.get(), &**body).map_err(failed)?;
-                }
-                for entry in &self.entries {
-                    let version = entry.header.version.get();
-                    headers
-                        .insert(version, &*entry.stored_header)
-                        .map_err(failed)?;
-                    bodies
-                        .insert(version, &*entry.stored_body)
-                        .map_err(failed)?;
-                }
-            }
-            shelve(&transaction, &self.by_key(), &Progress::default())?;
             transaction.commit().map_err(failed)
-        })?;
-        self.entries.clear();
-        self.alone.clear();
+        })
+    }
+
+    /// Writes the rows that were gathered.
+    fn write(&mut self, transaction: &WriteTransaction) -> Result<(), Error> {
+        self.forget(transaction)?;
+        let mut headers = transaction.open_table(HEADER).map_err(failed)?;
+        let mut bodies = transaction.open_table(BODY).map_err(failed)?;
+        for row in &self.rows {
+            let version = row.version.get();
+            bodies.insert(version, &*row.body).map_err(failed)?;
+        }
+        for row in &self.rows {
+            if let Some(header) = &row.header {
+                headers
+                    .insert(row.version.get(), &**header)
+                    .map_err(failed)?;
+            }
+        }
+        self.rows.clear();
         self.bytes = 0;
         Ok(())
     }
 
     /// Removes what older pieces hold of keys that are created anew without a link to it: retention
     /// had removed all of it by then.
-    fn forget(&self, transaction: &WriteTransaction) -> Result<(), Error> {
+    fn forget(&mut self, transaction: &WriteTransaction) -> Result<(), Error> {
+        if self.fresh.is_empty() {
+            return Ok(());
+        }
         let mut headers = transaction.open_table(HEADER).map_err(failed)?;
         let mut bodies = transaction.open_table(BODY).map_err(failed)?;
         let mut trash = transaction.open_table(TRASH).map_err(failed)?;
-        let fresh = self.entries.iter().map(|entry| &entry.header);
-        for key in fresh
-            .filter(|header| header.previous.is_none())
-            .map(|header| &header.key)
-        {
+        for key in std::mem::take(&mut self.fresh) {
             let removed = trash.remove(key.encoded()).map_err(failed)?;
             let Some(marker) = removed
                 .map(|row| decode_shelved(row.value(), key.clone()))
@@ -148,24 +213,13 @@ impl Loader {
         Ok(())
     }
 
-    /// For every key, in order, the first and the newest of its revisions.
-    fn by_key(&self) -> Vec<(Arc<Entry>, Arc<Entry>)> {
-        let mut ends: BTreeMap<&Key, (&Arc<Entry>, &Arc<Entry>)> = BTreeMap::new();
-        for entry in &self.entries {
-            let (_, newest) = ends.entry(&entry.header.key).or_insert((entry, entry));
-            *newest = entry;
-        }
-        let both =
-            |(first, newest): (&Arc<Entry>, &Arc<Entry>)| (Arc::clone(first), Arc::clone(newest));
-        ends.into_values().map(both).collect()
-    }
-
     /// Commits the rest, and that the tables hold everything up to `head` but what retention has
     /// removed. Says how many revisions they hold.
     pub(crate) fn finish(mut self, head: Version, floors: &Floors) -> Result<u64, Error> {
-        self.put()?;
         guarded(|| {
             let transaction = begin(&self.database)?;
+            self.write(&transaction)?;
+            self.keys.shelve(&transaction, self.limits.step_bytes)?;
             let count = {
                 let headers = transaction.open_table(HEADER).map_err(failed)?;
                 headers.len().map_err(failed)?
@@ -185,7 +239,7 @@ impl Loader {
                     table.insert(prefix, version.get()).map_err(failed)?;
                 }
             }
-            labels::rebuild(&transaction)?;
+            labels::rebuild_knowing(&transaction, self.relabelling.as_deref())?;
             transaction.commit().map_err(failed)?;
             Ok(count)
         })

@@ -670,6 +670,15 @@ impl Base {
         })
     }
 
+    /// The names of all sweeps, in order.
+    pub(super) fn sweeps(&self) -> Result<Vec<String>, Error> {
+        self.read(|| {
+            let rows = self.sweep.iter().map_err(failed)?;
+            rows.map(|row| Ok(row.map_err(failed)?.0.value().to_owned()))
+                .collect()
+        })
+    }
+
     /// The number of the newest revision follows from how many there are; otherwise what is newest
     /// would be a guess.
     pub(super) fn check_count(&self) -> Result<(), Error> {

@@ -46,6 +46,8 @@ pub(crate) struct Trim {
     pub(crate) floors: BTreeMap<Arc<str>, Version>,
     /// How far this sweep has come.
     pub(crate) cursor: Option<(String, Version)>,
+    /// The sweeps whose place is forgotten.
+    pub(crate) stale: Vec<String>,
 }
 
 /// Takes it out; answers the compacted versions from now on.
@@ -85,8 +87,11 @@ pub(super) fn trim(
             table.insert(&**prefix, version.get()).map_err(failed)?;
         }
     }
+    let mut sweep = transaction.open_table(SWEEP).map_err(failed)?;
+    for name in &trim.stale {
+        sweep.remove(&**name).map_err(failed)?;
+    }
     if let Some((name, version)) = &trim.cursor {
-        let mut sweep = transaction.open_table(SWEEP).map_err(failed)?;
         sweep.insert(&**name, version.get()).map_err(failed)?;
     }
     let mut meta = transaction.open_table(META).map_err(failed)?;

@@ -124,6 +124,11 @@ impl View {
         self.base()?.swept(name)
     }
 
+    /// The names of the sweeps of retention whose place is stored, in order.
+    pub(crate) fn sweeps(&self) -> Result<Vec<String>, Error> {
+        self.base()?.sweeps()
+    }
+
     /// Visits the headers of the tables in version order, from the revision after this version.
     pub(crate) fn headers(&self, after: Version, visit: Visit<'_, Header>) -> Result<(), Error> {
         self.base()?.log(after, visit)

@@ -303,20 +303,16 @@ impl Store {
         Ok(self.engine.disk.view()?.floors()?.get(collection))
     }
 
-    /// Makes this version the oldest of a collection within a namespace: what it supersedes is
-    /// removed, whatever [`Options::retention`] says, and at once. Answers the compacted version,
-    /// which is lower where an open [`Snapshot`] needs more.
+    /// Makes this version the oldest of a collection: what it supersedes is removed, whatever
+    /// [`Options::retention`] says, and at once. Of a wider collection that is so for each resource
+    /// in each namespace where it holds something. Answers the compacted version that all of them
+    /// have reached, which is lower where an open [`Snapshot`] needs more.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a collection that is not within a namespace, [`Error::Future`] for a
-    /// version that has not been written; [`Error::Unavailable`] when the tables cannot be written:
-    /// what was removed is removed, and a later call goes on.
+    /// [`Error::Future`] for a version that has not been written; [`Error::Unavailable`] when the
+    /// tables cannot be written: what was removed is removed, and a later call goes on.
     pub fn compact_to(&self, collection: &Collection, version: Version) -> Result<Version, Error> {
-        if !collection.is_within() {
-            let problem = "must be one resource in one namespace".to_owned();
-            return Err(Error::invalid("collection", problem));
-        }
         self.check_written(version)?;
         self.engine.retention.compact(collection, version)
     }

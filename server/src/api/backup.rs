@@ -64,10 +64,7 @@ impl Places {
 
 /// Answers with a piece.
 pub(super) async fn start(call: Call) -> Result<Response, Status> {
-    if !call.is_admin {
-        let user = call.principal.name();
-        return Err(Status::forbidden_path(user, "get", PATH));
-    }
+    call.only_administrators("get", PATH)?;
     let since = since(&call.query)?;
     let place = call.api.shared.backups.enter()?;
     let (sender, mut parts) = mpsc::channel(AHEAD);

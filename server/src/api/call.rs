@@ -8,7 +8,7 @@ use axum::http::{HeaderName, Method, header};
 use super::answer::Answer;
 use super::failure::general;
 use super::route::{Route, Target};
-use super::{Api, check, delete, page, read, search, write};
+use super::{Api, check, compact, delete, page, read, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
 use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
 use crate::wire::accept::{Form, negotiate};
@@ -93,6 +93,7 @@ impl Call {
             Route::Index => self.only(&Method::GET, || search::index(self)),
             Route::IndexRebuild => self.only(&Method::POST, || search::rebuild(self)),
             Route::Check => self.only(&Method::POST, || check::check(self)),
+            Route::Compact => self.only(&Method::POST, || compact::compact(self)),
             Route::History {
                 namespace,
                 group,
@@ -122,6 +123,14 @@ impl Call {
         } else {
             Err(Status::method_not_allowed())
         }
+    }
+
+    /// Refuses whoever is no administrator.
+    pub(super) fn only_administrators(&self, verb: &str, path: &str) -> Result<(), Status> {
+        if self.is_admin {
+            return Ok(());
+        }
+        Err(Status::forbidden_path(self.principal.name(), verb, path))
     }
 
     fn resource(&self, target: &Target) -> Result<Answer, Status> {

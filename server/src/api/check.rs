@@ -1,8 +1,8 @@
 //! Whether the store is whole: everything is read again from the files, while it is served.
 //!
 //! It is a POST, since it costs as much as reading the whole store: no cache or crawler repeats it.
-//! Only the administrator gets here; there is nobody else yet. What does not end within the time
-//! for a request goes on unheard: a store that large is checked in its directory.
+//! It is for administrators alone. What does not end within the time for a request goes on unheard:
+//! a store that large is checked in its directory.
 
 use super::answer::Answer;
 use super::call::Call;
@@ -10,8 +10,11 @@ use super::failure::general;
 use crate::wire::report::report;
 use crate::wire::status::Status;
 
+const PATH: &str = "/apis/store.annals.dev/v1/check";
+
 /// POST .../check
 pub(super) fn check(call: &Call) -> Result<Answer, Status> {
+    call.only_administrators("post", PATH)?;
     let found = call.api.store().check();
     Ok(Answer::value(&report(
         &found.map_err(|error| general(&error))?,

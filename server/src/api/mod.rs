@@ -15,6 +15,7 @@
 //! | `backup` | pieces of a backup, as a stream |
 //! | `search` | search, history, the state of the index |
 //! | `check` | whether the store is whole |
+//! | `compact` | how far back a kind can be read |
 //! | `failure` | the store's errors as answers |
 //!
 //! Invariants: nothing is written that its schema refuses; a dry run goes the whole way and writes
@@ -25,6 +26,7 @@ mod answer;
 mod backup;
 mod call;
 mod check;
+mod compact;
 mod delete;
 mod failure;
 mod namespace;

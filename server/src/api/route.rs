@@ -8,7 +8,8 @@
 //! /openapi/v3[/api/v1 | /openapi/v3/apis/G/V]            schemas
 //! /apis/search.annals.dev/v1/namespaces/NS/search        search in one namespace
 //! /apis/search.annals.dev/v1/index[/rebuild]             the state of the index
-//! /apis/store.annals.dev/v1/check                       whether the store is whole
+//! /apis/store.annals.dev/v1/check                        whether the store is whole
+//! /apis/store.annals.dev/v1/compact                      how far back a kind can be read
 //! /apis/history.annals.dev/v1/namespaces/NS/G/R/NAME     the revisions of an object; G may be core
 //! /apis/store.annals.dev/v1/backup                       a piece of a backup, as a stream
 //! /metrics
@@ -47,6 +48,8 @@ pub(super) enum Route {
     IndexRebuild,
     /// `/apis/store.annals.dev/v1/check`
     Check,
+    /// `/apis/store.annals.dev/v1/compact`
+    Compact,
     /// The revisions of an object.
     History {
         namespace: String,
@@ -116,6 +119,7 @@ impl Route {
             ["apis", SEARCH_GROUP, "v1", "index"] => Some(Route::Index),
             ["apis", SEARCH_GROUP, "v1", "index", "rebuild"] => Some(Route::IndexRebuild),
             ["apis", STORE_GROUP, "v1", "check"] => Some(Route::Check),
+            ["apis", STORE_GROUP, "v1", "compact"] => Some(Route::Compact),
             [
                 "apis",
                 HISTORY_GROUP,

@@ -1,21 +1,21 @@
 //! Rules of retention as people write them.
 //!
 //! ```text
+//! rules    [rule] {";" [rule]}                    at least one
 //! rule     [scope ":"] limit {"," limit}          revisions=20,trash=30d
-//! scope    resource[.group][/namespace]           dashboards.dashboard.grafana.app/team-a
+//! scope    see `scope`                            dashboards.dashboard.grafana.app/team-a
 //! limit    "revisions=" number | "age=" span | "trash=" span | "everything"
 //! span     number ("s" | "m" | "h" | "d")
 //! ```
 //!
-//! Called by `serve` and `compact`. The scope names a kind that is served: a rule that holds for
-//! nothing because of a slip of the pen would be noticed when the disk is full.
+//! Called by `serve` and `compact`.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use annals::{Collection, Keep, Options};
 
-use crate::kinds::Kinds;
+use super::scope::Scope;
 
 /// What is kept of the objects of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +31,35 @@ const REVISIONS_MAX: u64 = 1_000_000_000;
 
 const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
 
-impl Rule {
+/// The rules of one flag, or of the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rules(Vec<Rule>);
+
+impl Rules {
     /// The options with these rules.
-    pub(super) fn add_all(rules: &[Rule], options: Options) -> Options {
-        rules.iter().fold(options, |options, rule| {
+    pub(super) fn add_all(rules: &[Rules], options: Options) -> Options {
+        let rules = rules.iter().flat_map(|rules| &rules.0);
+        rules.fold(options, |options, rule| {
             options.retention(rule.collection.clone(), rule.keep)
         })
+    }
+}
+
+impl FromStr for Rules {
+    type Err = String;
+
+    /// Nothing between two semicolons, or behind the last, is no rule: that is how lists are put
+    /// together. Nothing at all is a slip.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rules = text.split(';').map(str::trim);
+        let rules = rules.filter(|rule| !rule.is_empty()).map(str::parse);
+        let rules: Vec<Rule> = rules.collect::<Result<_, _>>()?;
+        if rules.is_empty() {
+            return Err(format!(
+                "{text:?}: expected a rule, such as revisions=20,trash=30d"
+            ));
+        }
+        Ok(Rules(rules))
     }
 }
 
@@ -45,7 +68,7 @@ impl FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (collection, limits) = match text.split_once(':') {
-            Some((scope, limits)) => (collection(scope)?, limits),
+            Some((scope, limits)) => (scope.parse::<Scope>()?.collection, limits),
             None => (Collection::all(), text),
         };
         // Two limits of one sort, or one beside `everything`, would be taken for something else.
@@ -107,28 +130,6 @@ fn span(text: &str) -> Result<Duration, String> {
     total.map(Duration::from_secs).ok_or_else(wrong)
 }
 
-fn collection(scope: &str) -> Result<Collection, String> {
-    let (kind, namespace) = match scope.split_once('/') {
-        Some((kind, namespace)) => (kind, Some(namespace)),
-        None => (scope, None),
-    };
-    let kinds = Kinds::built_in().map_err(|error| error.to_string())?;
-    let name = |kind: &crate::kinds::ServedKind| {
-        let dot = if kind.group.is_empty() { "" } else { "." };
-        format!("{}{dot}{}", kind.names.plural, kind.group)
-    };
-    let found = kinds.iter().find(|served| name(served) == kind);
-    let found = found.ok_or_else(|| {
-        let names: Vec<String> = kinds.iter().map(name).collect();
-        format!("{kind:?}: no such kind; there are {}", names.join(", "))
-    })?;
-    let collection = match namespace {
-        Some(namespace) => Collection::within(&found.group, &found.names.plural, namespace),
-        None => Collection::of(&found.group, &found.names.plural),
-    };
-    collection.map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     //! Catches a rule that is read as another one, or that holds for nothing.
@@ -159,12 +160,31 @@ mod tests {
             ),
             (
                 "namespaces:revisions=1",
-                Collection::of("", "namespaces").unwrap(),
+                Collection::within("", "namespaces", "").unwrap(),
                 keep().revisions(1),
             ),
         ] {
             let keep = expected;
             assert_eq!(text.parse(), Ok(Rule { collection, keep }), "{text}");
+        }
+    }
+
+    #[test]
+    fn rules_are_joined_and_may_end_like_a_list() {
+        let (one, two) = ("revisions=1", "namespaces:trash=1d");
+        let both: Vec<Rule> = [one, two].map(|rule| rule.parse().unwrap()).into();
+        for text in ["{};{}", "{};{};", "; {} ;; {} ; ", "{}; {}\n"] {
+            let text = text.replacen("{}", one, 1).replacen("{}", two, 1);
+            assert_eq!(text.parse(), Ok(Rules(both.clone())), "{text:?}");
+        }
+        for (text, part) in [
+            ("", "expected a rule"),
+            (" ; ;", "expected a rule"),
+            ("revisions=1;age=x;", "such as 30d"),
+            ("revisions=1;revisions", "expected revisions=NUMBER"),
+        ] {
+            let told = text.parse::<Rules>().unwrap_err();
+            assert!(told.contains(part), "{text}: {told}");
         }
     }
 

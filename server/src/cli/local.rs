@@ -1,15 +1,14 @@
 //! A data directory, opened in this process: for `serve`, `compact`, and `--data-dir`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use annals::{Error, ErrorKind, Options, Store};
 use axum::Extension;
-use clap::Args;
 
-use super::keep::Rule;
+use super::keep::Rules;
 use super::size::Size;
-use super::{Exit, Failure, print};
+use super::{Exit, Failure};
 use crate::api::{Api, OWN_BYTES, indexed, routes};
 use crate::client::{Client, Target};
 use crate::kinds::Kinds;
@@ -18,8 +17,8 @@ use crate::net::{Identity, Shutdown};
 use crate::setup::DataDir;
 
 /// Opens the store of a data directory.
-pub(super) fn open(directory: &Path, cache: Size, rules: &[Rule]) -> Result<Store, Failure> {
-    let options = Rule::add_all(rules, options(cache).kinds(indexed(&kinds()?)));
+pub(super) fn open(directory: &Path, cache: Size, rules: &[Rules]) -> Result<Store, Failure> {
+    let options = Rules::add_all(rules, options(cache).kinds(indexed(&kinds()?)));
     Store::open(directory, options).map_err(|error| failure(&error))
 }
 
@@ -51,16 +50,19 @@ pub(super) fn check_existing(directory: &Path) -> Result<(), Failure> {
 /// Opens a directory that a server has made, and leaves its index alone.
 pub(super) fn open_unindexed(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
-    let options = options(CLIENT_CACHE).index(false);
-    Store::open(directory, options).map_err(|error| failure(&error))
+    Store::open(directory, unindexed()).map_err(|error| failure(&error))
+}
+
+/// How a command opens a directory whose index it leaves alone.
+pub(super) fn unindexed() -> Options {
+    options(CLIENT_CACHE).index(false)
 }
 
 /// Opens a directory to write much to it, and makes it when there is none. The index follows at
 /// the next start.
 pub(super) fn open_to_load(directory: &Path) -> Result<Store, Failure> {
     let directory = DataDir::open(directory)?;
-    let options = options(CLIENT_CACHE).index(false);
-    Store::open(directory.path(), options).map_err(|error| failure(&error))
+    Store::open(directory.path(), unindexed()).map_err(|error| failure(&error))
 }
 
 /// A client of the API over a directory, in this process. Waits until the index is up to date.
@@ -81,34 +83,6 @@ pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
 
 /// How long a command waits for the index of a directory it has opened.
 const INDEX_PATIENCE: Duration = Duration::from_secs(30);
-
-/// `annals compact`: gives back the space that a directory does not need.
-#[derive(Debug, Args)]
-pub(super) struct Compact {
-    /// The data directory; no server may have it open
-    #[arg(long, value_name = "DIR", default_value = "./annals-data")]
-    data_dir: PathBuf,
-    /// Remove first what this rule does not keep, as for `annals serve` (repeat for more)
-    #[arg(long, value_name = "RULE")]
-    keep: Vec<Rule>,
-}
-
-/// Moves everything together, and says what it was good for.
-pub(super) fn compact(args: &Compact) -> Result<Exit, Failure> {
-    check_existing(&args.data_dir)?;
-    let options = Rule::add_all(&args.keep, options(CLIENT_CACHE).index(false));
-    let options = options
-        .background_retention(false)
-        .retention_grace(Duration::ZERO);
-    let store = Store::open(&args.data_dir, options).map_err(|error| failure(&error))?;
-    if !args.keep.is_empty() {
-        let removed = store.retain().map_err(|error| failure(&error))?;
-        print::out(&format!("{removed} revisions removed\n"))?;
-    }
-    let (before, after) = store.compact().map_err(|error| failure(&error))?;
-    print::out(&format!("{before} bytes before, {after} bytes now\n"))?;
-    Ok(Exit::Done)
-}
 
 /// The API over a store.
 pub(super) fn api(store: &Store, shutdown: Shutdown) -> Result<Api, Failure> {

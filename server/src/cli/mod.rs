@@ -8,6 +8,7 @@
 mod backup;
 mod bench;
 mod check;
+mod compact;
 mod diff;
 mod exit;
 mod export;
@@ -24,6 +25,7 @@ mod print;
 mod repair;
 mod restore;
 mod run;
+mod scope;
 mod search;
 mod serve;
 mod server;

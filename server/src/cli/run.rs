@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, backup, bench, check, diff, export, get, history, import, index, local, print,
+    Exit, Failure, backup, bench, check, compact, diff, export, get, history, import, index, print,
     repair, restore, search, serve, verify,
 };
 
@@ -51,8 +51,9 @@ enum Command {
     Check(check::Args),
     /// Make a whole store of what can be read of a damaged data directory
     Repair(repair::Args),
-    /// Give back the space that a data directory does not need
-    Compact(local::Compact),
+    /// Give back the space that a data directory does not need; or, with --to, forget what came
+    /// before a version
+    Compact(compact::Args),
     /// Print the version
     Version,
 }
@@ -98,7 +99,7 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Bench(args) => bench::run(&args),
         Command::Check(args) => alone(check::run(args)),
         Command::Repair(args) => repair::run(&args),
-        Command::Compact(args) => local::compact(&args),
+        Command::Compact(args) => alone(compact::run(args)),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(Exit::Done)
@@ -199,6 +200,23 @@ mod tests {
             ("check", true),
             ("check --data-dir d -o json", true),
             ("check --data-dir d --kubeconfig k", false),
+            ("compact", true),
+            (
+                "compact --data-dir d --keep revisions=1 --keep trash=1d;",
+                true,
+            ),
+            ("compact --data-dir d --kubeconfig k", false),
+            ("compact --keep revisions=1 --kubeconfig k", false),
+            ("compact namespaces --to 7", true),
+            (
+                "compact dashboards.dashboard.grafana.app/a --to 7 --data-dir d",
+                true,
+            ),
+            ("compact namespaces --to 7 --keep revisions=1", false),
+            ("compact namespaces", false),
+            ("compact --to 7", false),
+            ("compact nothing --to 7", false),
+            ("compact namespaces --to seven", false),
             ("repair --data-dir d", true),
             ("repair", false),
             ("bench --data-dir d", true),

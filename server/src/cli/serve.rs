@@ -10,7 +10,7 @@ use clap::Args as Flags;
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
-use super::keep::Rule;
+use super::keep::Rules;
 use super::size::Size;
 use super::{Exit, Failure, print};
 use crate::api;
@@ -46,8 +46,8 @@ pub(super) struct Args {
     cache_size: Size,
     /// What to keep of the past: [RESOURCE.GROUP[/NAMESPACE]:]revisions=N,age=SPAN,trash=SPAN, such
     /// as revisions=20,trash=30d (repeat for more; the narrowest holds). Without it everything
-    #[arg(long, env = "ANNALS_KEEP", value_name = "RULE", value_delimiter = ';')]
-    keep: Vec<Rule>,
+    #[arg(long, env = "ANNALS_KEEP", value_name = "RULE")]
+    keep: Vec<Rules>,
     /// What to log, such as info or annals=debug
     #[arg(
         long,

@@ -26,6 +26,11 @@ impl Server {
         self.data_dir.as_deref()
     }
 
+    /// Whether a kubeconfig was named.
+    pub(super) fn names_kubeconfig(&self) -> bool {
+        self.kubeconfig.is_some()
+    }
+
     /// A client of the server that the kubeconfig names, or of a directory.
     pub(super) fn client(&self) -> Result<Client, Failure> {
         if let Some(directory) = &self.data_dir {

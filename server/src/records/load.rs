@@ -114,7 +114,7 @@ fn commit(
     send(store, chunk)
 }
 
-/// Writes a batch, with patience.
+/// Writes a batch, with patience. The bodies of a clone are shared.
 fn send(store: &Store, chunk: Vec<Write>) -> Result<(), Error> {
     let mut tries = 0;
     loop {

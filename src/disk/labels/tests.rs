@@ -191,11 +191,17 @@ proptest! {
             bench.apply(ops);
             prop_assert_eq!(bench.found(), bench.expected(&BTreeSet::new()));
         }
+        let relabelling = bench.log.iter().filter(|header| relabels(header));
+        let known: Vec<Version> = relabelling.map(|header| header.version).collect();
         bench.change(rebuild);
+        prop_assert_eq!(bench.found(), bench.expected(&BTreeSet::new()));
+        bench.change(|transaction| rebuild_knowing(transaction, Some(&known)));
         prop_assert_eq!(bench.found(), bench.expected(&BTreeSet::new()));
         let removed = bench.retain(keep);
         prop_assert_eq!(bench.found(), bench.expected(&removed));
         bench.change(rebuild);
+        prop_assert_eq!(bench.found(), bench.expected(&removed));
+        bench.change(|transaction| rebuild_knowing(transaction, Some(&known)));
         prop_assert_eq!(bench.found(), bench.expected(&removed));
     }
 }

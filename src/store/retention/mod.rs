@@ -23,11 +23,14 @@
 //! is told "gone"; the index is then built anew.
 //!
 //! How it fails: an error is logged and the step is tried again with back-off; nothing else waits
-//! for it.
+//! for it. How long it rests between its steps is `pace`.
 
+mod pace;
 mod plan;
 mod rules;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -40,18 +43,12 @@ use crate::model::{Collection, Version};
 use crate::sync::{Condvar, Mutex};
 use crate::{Error, Options};
 
+use pace::{Pace, Round};
 pub(crate) use rules::Rules;
 use sweep::{Progress, Sweep};
 
-/// How often the thread looks for something to do when there was nothing.
-const IDLE: Duration = Duration::from_secs(1);
-/// After a step the thread rests so many times as long as the step took: its share of the disk
-/// and of a processor is a fifth.
-const REST_TIMES: u32 = 4;
-/// The first pause after an error; each is twice the one before.
-const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
-/// The longest pause after an error.
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Up to the newest version.
+const NEWEST: Version = Version::new(u64::MAX);
 
 /// The work of retention on one store.
 pub(super) struct Retention {
@@ -100,34 +97,40 @@ impl Retention {
         Sweep::of(&self.rules, self.grace)
     }
 
-    /// Removes all that the rules let go now; answers how many revisions that were.
+    /// Removes all that the rules let go now; answers how many revisions that were. What is written
+    /// meanwhile has its turn later, so that it ends whatever others do.
     pub(super) fn run_now(&self) -> Result<u64, Error> {
         self.disk.drain()?;
+        let until = self.disk.horizon()?;
         let mut removed = 0;
         for sweep in self.sweeps() {
-            removed += self.finish(&sweep)?;
+            removed += self.finish(&sweep, until)?;
         }
         Ok(removed)
     }
 
-    /// Removes what is superseded at this version in a collection within a namespace, and raises
-    /// its compacted version to it, or as far as an open snapshot lets it; answers how far.
+    /// Removes what is superseded at this version in a collection, and raises its compacted version
+    /// in each namespace where it holds something to it, or as far as an open snapshot lets it;
+    /// answers how far that is in all of them.
     pub(super) fn compact(&self, collection: &Collection, to: Version) -> Result<Version, Error> {
         self.disk.drain()?;
         let to = to.min(self.disk.horizon()?);
-        let sweep = Sweep::compact(collection, to);
-        self.finish(&sweep)?;
+        self.finish(&Sweep::compact(collection), to)?;
         let _working = self.working.lock();
+        let parts = sweep::parts(&self.disk.view()?, collection)?;
         // A snapshot may have been opened meanwhile.
-        sweep::raise(&self.disk, collection, to.min(self.disk.horizon()?))?;
-        Ok(self.disk.view()?.floors()?.get(collection))
+        sweep::raise(&self.disk, &parts, to.min(self.disk.horizon()?))?;
+        let view = self.disk.view()?;
+        let floors = view.floors()?;
+        let reached = parts.iter().map(|part| floors.get(part)).min();
+        Ok(reached.unwrap_or(to))
     }
 
-    /// Steps until there is nothing left.
-    fn finish(&self, sweep: &Sweep) -> Result<u64, Error> {
+    /// Steps until there is nothing left up to this version.
+    fn finish(&self, sweep: &Sweep, until: Version) -> Result<u64, Error> {
         let mut removed = 0;
         loop {
-            match self.step(sweep)? {
+            match self.step(sweep, until)? {
                 Progress::Nothing => return Ok(removed),
                 Progress::Some(count) => removed += count,
             }
@@ -135,38 +138,33 @@ impl Retention {
     }
 
     /// One step. A panic in it becomes an error, so that the thread lives on.
-    fn step(&self, sweep: &Sweep) -> Result<Progress, Error> {
+    fn step(&self, sweep: &Sweep, until: Version) -> Result<Progress, Error> {
         let _working = self.working.lock();
-        let step = || sweep.step(&self.disk, &self.rules, self.clock.now());
+        let step = || sweep.step(&self.disk, &self.rules, self.clock.now(), until);
         catch_unwind(AssertUnwindSafe(step))
             .unwrap_or_else(|_| Err(Error::unavailable("a step of retention panicked")))
     }
 
     fn run(&self) {
         let sweeps = self.sweeps();
-        let mut pause = RETRY_PAUSE_MIN;
+        let mut pace = Pace::default();
         loop {
-            let (mut rest, mut failed) = (IDLE, false);
+            let (mut round, started) = (Round::default(), Instant::now());
             for sweep in &sweeps {
-                let started = Instant::now();
-                match self.step(sweep) {
+                match self.step(sweep, NEWEST) {
                     Ok(Progress::Nothing) => {}
-                    Ok(Progress::Some(_)) => rest = rest.min(started.elapsed() * REST_TIMES),
+                    Ok(Progress::Some(_)) => round.moved = true,
                     Err(error) => {
                         tracing::warn!(%error, "retention cannot go on at the moment");
-                        failed = true;
+                        round.failed = true;
                     }
                 }
                 if *self.closed.lock() {
                     return;
                 }
             }
-            if failed {
-                rest = rest.max(pause);
-                pause = (pause * 2).min(RETRY_PAUSE_MAX);
-            } else {
-                pause = RETRY_PAUSE_MIN;
-            }
+            round.worked = started.elapsed();
+            let rest = pace.rest(round);
             let mut closed = self.closed.lock();
             if !*closed {
                 self.moved.wait_for(&mut closed, rest);

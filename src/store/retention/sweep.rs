@@ -1,14 +1,16 @@
 //! One walk along the log for all objects that are kept alike.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Rules;
 use super::plan::Plan;
 use crate::Error;
-use crate::disk::{Disk, Trim};
-use crate::model::{Collection, Header, Keep, Timestamp, Version};
+use crate::disk::{Disk, Shelf, Trim, View};
+use crate::model::{Collection, Header, Keep, Key, Timestamp, Version};
 use crate::sync::AtomicU64;
 
 /// How many revisions one step looks at.
@@ -22,6 +24,8 @@ pub(super) struct Sweep {
     what: What,
     /// How long ago a revision was written at which the sweep acts.
     wait: Duration,
+    /// The names of all sweeps of the same rules; empty for one that follows none.
+    siblings: Arc<[String]>,
     /// How far it has looked without finding anything to remove, which is not worth a commit.
     seen: AtomicU64,
 }
@@ -32,8 +36,8 @@ enum What {
     Revisions(Keep, u64),
     /// The objects of this rule that were deleted.
     Trash(Keep),
-    /// All but the newest revision up to this version, of one collection.
-    Compact(Collection, Version),
+    /// All but the newest revision of the objects of this collection.
+    Compact(Collection),
 }
 
 /// How far a step came.
@@ -45,6 +49,9 @@ pub(super) enum Progress {
     Some(u64),
 }
 
+/// What the names of sweeps begin with that follow no rule.
+const COMPACT: &str = "compact ";
+
 impl Sweep {
     /// The sweeps that these rules ask for.
     pub(super) fn of(rules: &Rules, grace: Duration) -> Vec<Sweep> {
@@ -55,6 +62,7 @@ impl Sweep {
                     name: format!("{part} {keep} of {}", rules.name()),
                     what,
                     wait: wait.max(grace),
+                    siblings: Arc::default(),
                     seen: AtomicU64::new(0),
                 });
             };
@@ -67,30 +75,33 @@ impl Sweep {
                 add("trash", What::Trash(keep), trash);
             }
         }
+        let names: Arc<[String]> = sweeps.iter().map(|sweep| sweep.name.clone()).collect();
+        for sweep in &mut sweeps {
+            sweep.siblings = Arc::clone(&names);
+        }
         sweeps
     }
 
-    /// One that makes this version the oldest of a collection within a namespace.
-    pub(super) fn compact(collection: &Collection, to: Version) -> Sweep {
+    /// One that leaves the newest revision of each object of a collection.
+    pub(super) fn compact(collection: &Collection) -> Sweep {
         Sweep {
-            name: format!("compact {:?}", collection.prefix()),
-            what: What::Compact(collection.clone(), to),
+            name: format!("{COMPACT}{:?}", collection.prefix()),
+            what: What::Compact(collection.clone()),
             wait: Duration::ZERO,
+            siblings: Arc::default(),
             seen: AtomicU64::new(0),
         }
     }
 
-    /// Looks at the next revisions of the log and removes what they supersede.
+    /// Looks at the next revisions of the log, up to this version, and removes what they supersede.
     pub(super) fn step(
         &self,
         disk: &Disk,
         rules: &Rules,
         now: Timestamp,
+        until: Version,
     ) -> Result<Progress, Error> {
-        let mut horizon = disk.horizon()?;
-        if let What::Compact(_, to) = &self.what {
-            horizon = horizon.min(*to);
-        }
+        let horizon = disk.horizon()?.min(until);
         let wait = u64::try_from(self.wait.as_micros()).unwrap_or(u64::MAX);
         let view = disk.view()?;
         let seen = Version::new(self.seen.load(Ordering::Relaxed));
@@ -120,6 +131,7 @@ impl Sweep {
         }
         let mut trim = plan.finish()?;
         trim.cursor = Some((self.name.clone(), reached));
+        trim.stale = self.stale(&view)?;
         let count = trim.revisions.len() as u64;
         if (count > 0 || looked == LOOK_MAX) && !disk.trim(trim)? {
             return Ok(Progress::Nothing);
@@ -132,6 +144,17 @@ impl Sweep {
         })
     }
 
+    /// The stored places of sweeps of other rules. They would be good again with their rules, but
+    /// nobody can tell whether those come back.
+    fn stale(&self, view: &View) -> Result<Vec<String>, Error> {
+        if self.siblings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut names = view.sweeps()?;
+        names.retain(|name| !name.starts_with(COMPACT) && !self.siblings.contains(name));
+        Ok(names)
+    }
+
     /// Plans what goes because of this revision; `false` if that is too much for one step.
     fn look(&self, header: Header, rules: &Rules, plan: &mut Plan<'_>) -> Result<bool, Error> {
         match &self.what {
@@ -139,17 +162,44 @@ impl Sweep {
                 plan.keep_newest(header, *count)
             }
             What::Trash(keep) if rules.of(&header.key) == *keep => plan.forget(header),
-            What::Compact(collection, _) if collection.contains(&header.key) => {
+            What::Compact(collection) if collection.contains(&header.key) => {
                 plan.keep_newest(header, 1)
             }
-            What::Revisions(..) | What::Trash(_) | What::Compact(..) => Ok(true),
+            What::Revisions(..) | What::Trash(_) | What::Compact(_) => Ok(true),
         }
     }
 }
 
-/// Raises the compacted version of a collection within a namespace.
-pub(super) fn raise(disk: &Disk, collection: &Collection, to: Version) -> Result<(), Error> {
+/// The collections within a namespace that a wider one is made of, as far as they hold anything. One
+/// that is within a namespace is its only part.
+pub(super) fn parts(view: &View, collection: &Collection) -> Result<Vec<Collection>, Error> {
+    if collection.is_within() {
+        return Ok(vec![collection.clone()]);
+    }
+    let mut parts = BTreeMap::new();
+    for shelf in [Shelf::Live, Shelf::Trash] {
+        let mut after: Option<Key> = None;
+        loop {
+            let mut found = None;
+            view.scan(shelf, collection.prefix(), after.as_ref(), &mut |slot| {
+                found = Some(slot.header.key.collection());
+                Ok(ControlFlow::Break(()))
+            })?;
+            let Some(part) = found else {
+                break;
+            };
+            // On to the next namespace: no name sorts behind this one.
+            after = Key::stored(&format!("{}{}", part.prefix(), char::MAX));
+            parts.insert(part.prefix().to_owned(), part);
+        }
+    }
+    Ok(parts.into_values().collect())
+}
+
+/// Raises the compacted version of these collections within a namespace.
+pub(super) fn raise(disk: &Disk, parts: &[Collection], to: Version) -> Result<(), Error> {
     let mut trim = Trim::default();
-    trim.floors.insert(collection.prefix().into(), to);
+    let floors = parts.iter().map(|part| (part.prefix().into(), to));
+    trim.floors.extend(floors);
     disk.trim(trim).map(drop)
 }

@@ -25,7 +25,7 @@ use crate::options::{BATCH_BYTES_MAX, BATCH_WRITES_MAX, LOAD_BYTES_MAX, LOAD_WRI
 pub(super) use queue::Queue;
 pub(super) use writer::start;
 
-/// One intended change of one object.
+/// One intended change of one object. Cheap to clone.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Write {
@@ -39,8 +39,8 @@ pub struct Write {
 
 #[derive(Clone, Debug)]
 enum Intent {
-    Create(Vec<u8>),
-    Update(Vec<u8>),
+    Create(Arc<[u8]>),
+    Update(Arc<[u8]>),
     Delete,
 }
 
@@ -60,12 +60,12 @@ impl Write {
     /// Creates the object; fails if the key is live. The uid is the body's `metadata.uid`, or a
     /// new one.
     pub fn create(key: Key, body: Vec<u8>) -> Self {
-        Write::new(key, Intent::Create(body))
+        Write::new(key, Intent::Create(body.into()))
     }
 
     /// Replaces the object; fails if the key is not live, or the body names another uid.
     pub fn update(key: Key, body: Vec<u8>) -> Self {
-        Write::new(key, Intent::Update(body))
+        Write::new(key, Intent::Update(body.into()))
     }
 
     /// Deletes the object; fails if the key is not live.
@@ -210,10 +210,10 @@ pub(super) fn prepare(
         .collect()
 }
 
-fn prepare_one(mut write: Write, object_max: usize, view: &View) -> Result<Prepared, Error> {
-    let (body, is_new) = match &mut write.change {
-        Intent::Create(body) => (std::mem::take(body), true),
-        Intent::Update(body) => (std::mem::take(body), false),
+fn prepare_one(write: Write, object_max: usize, view: &View) -> Result<Prepared, Error> {
+    let (body, is_new) = match &write.change {
+        Intent::Create(body) => (Arc::clone(body), true),
+        Intent::Update(body) => (Arc::clone(body), false),
         Intent::Delete => {
             return Ok(Prepared {
                 write,
@@ -244,7 +244,6 @@ fn prepare_one(mut write: Write, object_max: usize, view: &View) -> Result<Prepa
         &metadata.namespace,
         write.key.namespace(),
     )?;
-    let body: Arc<[u8]> = body.into();
     let encoded = if is_new {
         metadata
             .uid
