@@ -26,6 +26,7 @@ mod scripts;
 mod search;
 mod short;
 mod suite;
+mod thinned;
 mod trace;
 mod validator;
 mod watch;

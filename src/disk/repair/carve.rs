@@ -90,7 +90,7 @@ fn read_to(media: &dyn Media, start: u64, page: &mut Vec<u8>, length: usize) -> 
 /// stands: the leaf for which `rank` is the highest. Both ends of each row are stored.
 pub(super) fn carve_texts(
     media: &dyn Media,
-    rank: impl Fn(&BTreeMap<String, Vec<u8>>) -> Option<u64>,
+    mut rank: impl FnMut(&BTreeMap<String, Vec<u8>>) -> Option<u64>,
 ) -> io::Result<Option<BTreeMap<String, Vec<u8>>>> {
     let length = media.len()?;
     let mut page = vec![0; PAGE_BYTES as usize];

@@ -4,6 +4,10 @@
 //! too, then, for its header, in the entry of a shelf, and at last in the raw pages. All of these
 //! hold checks tied to key or version, so whatever fits is the revision.
 //!
+//! What fits may still be one that retention has removed: old pages and old frames keep it. So a
+//! header from there, a *stray*, is taken only if it is certain that its row is lost and was not
+//! removed; `judge` says when that is. The others are *withheld*: set aside, and not in the store.
+//!
 //! Memory: about 100 bytes a revision, and the two files of the commit log.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +19,10 @@ use super::super::log::{self, LOG_NAMES};
 use super::super::media::Media;
 use super::super::record::{decode_header, decode_shelved, encode_header};
 use super::super::tables::{Base, decode_seed, header_at};
-use super::super::walk::{History, Sight};
+use super::super::walk::{History, Sight, reason_of};
 use super::super::{Place, Shelf, Volume};
 use super::carve::{carve, carve_texts};
+use super::chains::Removed;
 use super::{Aside, Row, TABLES_NAME};
 use crate::Error;
 use crate::model::{Epoch, Header, Key, Version};
@@ -54,8 +59,18 @@ pub(super) struct Source {
     damaged: BTreeSet<u64>,
     /// Versions that may have been there: first and last.
     gaps: Vec<(u64, u64)>,
-    /// The keys on the shelves, if both could be read to their ends.
-    shelved: Option<BTreeSet<Key>>,
+    /// How many rows of headers the table says it has beside those that were seen.
+    unseen: u64,
+    /// The versions whose header was found in an old page or an old frame only.
+    strays: BTreeSet<u64>,
+    /// Those of them that retention may have removed; their headers.
+    withheld: BTreeMap<u64, At>,
+    /// The keys on the shelves.
+    shelved: BTreeSet<Key>,
+    /// Whether both shelves could be read to their ends.
+    is_shelved_whole: bool,
+    /// The keys of which it cannot be told whether they are on a shelf.
+    unlocated: BTreeSet<Key>,
     /// How many rows were found elsewhere than in their table.
     pub(super) restored: u64,
 }
@@ -83,7 +98,12 @@ impl Source {
             bodies: BTreeMap::new(),
             damaged: BTreeSet::new(),
             gaps: Vec::new(),
-            shelved: None,
+            unseen: 0,
+            strays: BTreeSet::new(),
+            withheld: BTreeMap::new(),
+            shelved: BTreeSet::new(),
+            is_shelved_whole: false,
+            unlocated: BTreeSet::new(),
             restored: 0,
         };
         source.read_tables(aside)?;
@@ -91,7 +111,8 @@ impl Source {
         source.read_log()?;
         source.read_shelves(aside)?;
         source.read_pages()?;
-        source.forget_removed()?;
+        source.look_up()?;
+        source.judge()?;
         Ok(source)
     }
 
@@ -121,8 +142,49 @@ impl Source {
         let head = self.head();
         let bodies = self.bodies.range(..=head).map(|(at, _)| *at);
         bodies
-            .filter(|at| !self.headers.contains_key(at) && self.may_be(*at))
+            .filter(|at| !self.headers.contains_key(at) && !self.withheld.contains_key(at))
+            .filter(|at| self.may_be(*at))
             .collect()
+    }
+
+    /// What retention may have removed, and was found.
+    pub(super) fn withheld(&self) -> Result<Vec<Header>, Error> {
+        let headers = self.withheld.iter().map(|(version, at)| {
+            let header = self.bytes(History::Headers, *version, at, decode_header);
+            header.map(Option::into_iter)
+        });
+        let headers: Result<Vec<_>, Error> = headers.collect();
+        Ok(headers?.into_iter().flatten().collect())
+    }
+
+    /// Whether it is known of a key that it is on no shelf.
+    pub(super) fn is_forgotten(&self, key: &Key) -> bool {
+        !self.shelved.contains(key) && (self.is_shelved_whole || !self.unlocated.contains(key))
+    }
+
+    /// What retention may have removed of what is missing.
+    pub(super) fn removed(&self) -> Removed {
+        let is_known = self.base.is_none() || !self.doubts.is_count_wrong();
+        if self.doubts.removed == Some(0) && is_known {
+            Removed::Nothing
+        } else if self.base.is_some() && self.doubts.has_floors {
+            Removed::Below
+        } else {
+            Removed::Anything
+        }
+    }
+
+    /// Whether every object is known by its newest revision, whatever else is lost.
+    pub(super) fn knows_all_names(&self) -> bool {
+        let applied = self.doubts.applied.unwrap_or(0);
+        self.is_shelved_whole
+            && !self.doubts.is_count_wrong()
+            && (applied + 1..=self.head()).all(|version| self.headers.contains_key(&version))
+    }
+
+    /// Whether the row of a version is there and cannot be read.
+    pub(super) fn is_damaged(&self, version: u64) -> bool {
+        self.damaged.contains(&version)
     }
 
     /// Whether a version may have been lost: its row is damaged, or was out of reach.
@@ -142,7 +204,7 @@ impl Source {
         };
         let (headers, bodies) = (&mut self.headers, &mut self.bodies);
         let (damaged, gaps) = (&mut self.damaged, &mut self.gaps);
-        let (mut failure, mut rows) = (None, 0);
+        let mut failure = None;
         let last = u64::MAX - 1;
         // A row that is walked past and not found by its number is kept as it is.
         let place = |table, version, bytes: &[u8]| match base.row(table, version, |_| Ok(())) {
@@ -151,16 +213,17 @@ impl Source {
         };
         base.walk(History::Headers, last, &mut |sight| match sight {
             Sight::Row(version, bytes) => {
-                rows += 1;
                 let Err(error) = header_at(version, bytes) else {
                     headers.insert(version, place(History::Headers, version, bytes));
                     return true;
                 };
-                damaged.insert(version);
                 if let Ok(header) = decode_header(bytes) {
-                    // It is whole, and stands in the place of another.
+                    // It is whole, and stands in the place of another, or its number is damaged.
+                    gaps.push((version, version));
                     let own = header.version.get();
                     headers.entry(own).or_insert_with(|| At::Made(bytes.into()));
+                } else {
+                    damaged.insert(version);
                 }
                 let row = Row::new(Place::Header, version, bytes, &error);
                 failure = failure.take().or(aside.row(&row).err());
@@ -177,11 +240,21 @@ impl Source {
             }
             true
         })?;
-        // Where the tables say that there is more than can be seen, any version may be missing.
-        if self.doubts.is_count_wrong() || self.doubts.rows != Some(rows) {
-            gaps.push((1, u64::MAX));
+        // A row that was walked past twice is one.
+        let seen = (headers.len() + damaged.len()) as u64;
+        self.unseen = self.doubts.rows.unwrap_or(0).saturating_sub(seen);
+        // Where the tables say that there is more than the gaps hold, any version may be missing.
+        if self.doubts.is_count_wrong() || self.unseen > self.slots() {
+            self.gaps.push((1, u64::MAX));
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// How many versions of the tables are in gaps.
+    fn slots(&self) -> u64 {
+        let applied = self.doubts.applied.unwrap_or(0);
+        let inside = |(first, last): &(u64, u64)| (*last).min(applied).saturating_sub(first - 1);
+        self.gaps.iter().map(inside).sum()
     }
 
     /// Looks for `meta` in the raw pages, if its tree is lost. Its seed has a check of its own, and
@@ -191,8 +264,10 @@ impl Source {
             return Ok(());
         }
         let number = |row: &Vec<u8>| Some(u64::from_le_bytes(row.as_slice().try_into().ok()?));
+        let mut removed = None;
         let found = carve_texts(&*self.raw, |meta| {
             decode_seed(meta.get("seed")?)?;
+            removed = removed.max(meta.get("removed").and_then(number));
             number(meta.get("applied")?)
         });
         let Some(meta) = found.map_err(Error::unavailable)? else {
@@ -203,7 +278,8 @@ impl Source {
         let epoch = || Some(Epoch(meta.get("epoch")?.as_slice().try_into().ok()?));
         doubts.epoch = doubts.epoch.or_else(epoch);
         doubts.applied = doubts.applied.or(meta.get("applied").and_then(number));
-        doubts.removed = doubts.removed.or(meta.get("removed").and_then(number));
+        // Of several copies that are as new, any may be the newest: it only grows.
+        doubts.removed = doubts.removed.or(removed);
         Ok(())
     }
 
@@ -227,7 +303,10 @@ impl Source {
                     let is_new = version > applied;
                     if is_new || self.may_be(version) {
                         self.headers.insert(version, at(record.header));
-                        self.restored += u64::from(!is_new);
+                        if !is_new {
+                            self.strays.insert(version);
+                            self.restored += 1;
+                        }
                     }
                 }
                 self.bodies
@@ -247,16 +326,15 @@ impl Source {
         let (mut keys, mut found) = (BTreeSet::new(), Vec::new());
         let (mut is_whole, mut failure) = (true, None);
         for (shelf, place) in [(Shelf::Live, Place::Resource), (Shelf::Trash, Place::Trash)] {
+            let mut count = 0;
             let ended = base.walk_shelf(shelf, &mut |text, bytes| {
+                count += 1;
                 let Some(key) = Key::decode(text).ok() else {
                     is_whole = false;
                     return;
                 };
                 match decode_shelved(bytes, key.clone()) {
-                    Ok(header) if !self.headers.contains_key(&header.version.get()) => {
-                        found.push(header);
-                    }
-                    Ok(_) => {}
+                    Ok(header) => found.push(header),
                     Err(error) => {
                         is_whole = false;
                         let row = Row::new(place, 0, bytes, &error);
@@ -265,18 +343,59 @@ impl Source {
                 }
                 keys.insert(key);
             })?;
-            is_whole &= ended.is_none();
+            is_whole &= ended.is_none() && base.count(shelf).is_ok_and(|all| all == count);
         }
         for header in found {
-            let version = header.version.get();
-            if self.may_be(version) {
-                let bytes = encode_header(&header)?.into();
-                self.headers.insert(version, At::Made(bytes));
-                self.restored += 1;
+            self.take_shelved(&header)?;
+        }
+        self.shelved = keys;
+        self.is_shelved_whole = is_whole;
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Takes the header of an entry, if its own row may be lost. What is on a shelf was not removed.
+    fn take_shelved(&mut self, header: &Header) -> Result<(), Error> {
+        let version = header.version.get();
+        self.strays.remove(&version);
+        if !self.headers.contains_key(&version) && self.may_be(version) {
+            let bytes = encode_header(header)?.into();
+            self.headers.insert(version, At::Made(bytes));
+            self.restored += 1;
+        }
+        Ok(())
+    }
+
+    /// Looks for the entries of all known keys that a walk over the shelves did not come to.
+    fn look_up(&mut self) -> Result<(), Error> {
+        let Some(base) = self.base.as_ref().filter(|_| !self.is_shelved_whole) else {
+            return Ok(());
+        };
+        let (mut unlocated, mut found, mut known) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+        for version in self.headers.keys() {
+            let Some(Header { key, .. }) = self.header(*version)? else {
+                continue;
+            };
+            if self.shelved.contains(&key) || !known.insert(key.clone()) {
+                continue;
+            }
+            for shelf in [Shelf::Live, Shelf::Trash] {
+                match base.shelved(shelf, &key, |bytes| decode_shelved(bytes, key.clone())) {
+                    Ok(None) => {}
+                    Ok(Some(header)) => found.push(header),
+                    Err(error) => {
+                        reason_of(error)?;
+                        unlocated.insert(key.clone());
+                    }
+                }
             }
         }
-        self.shelved = is_whole.then_some(keys);
-        failure.map_or(Ok(()), Err)
+        for header in found {
+            self.take_shelved(&header)?;
+            unlocated.remove(&header.key);
+            self.shelved.insert(header.key);
+        }
+        self.unlocated = unlocated;
+        Ok(())
     }
 
     /// Looks through the raw pages, if anything is missing.
@@ -311,7 +430,10 @@ impl Source {
         });
         carved.map_err(Error::unavailable)?;
         for (version, at) in headers {
-            self.restored += u64::from(self.headers.insert(version, at).is_none());
+            if self.headers.insert(version, at).is_none() {
+                self.strays.insert(version);
+                self.restored += 1;
+            }
         }
         for (version, at) in bodies {
             self.bodies.entry(version).or_default().push(at);
@@ -319,30 +441,64 @@ impl Source {
         Ok(())
     }
 
-    /// Leaves out what retention has removed and the raw pages still have: it is at or below the
-    /// compacted version, was found in no table, and its key is on no shelf.
-    fn forget_removed(&mut self) -> Result<(), Error> {
-        let (Some(base), Some(shelved)) = (&self.base, &self.shelved) else {
+    /// Withholds the strays that retention may have removed. It removes the oldest revisions of a
+    /// key, none above the compacted version, and with each its body, but for one that others are
+    /// built from. So a stray was not removed if
+    ///
+    /// - a row stands in its place, which cannot be read, or no row of its gap was removed; or
+    /// - it is above the compacted version, or its body stands in its table and is built from
+    ///   another; or
+    /// - it, or an older revision of its key, is one of these, or in its table, or on a shelf.
+    ///
+    /// If the tables do not open at all, nothing tells one from the other, and all of it is taken.
+    fn judge(&mut self) -> Result<(), Error> {
+        let Some(base) = &self.base else {
             return Ok(());
         };
-        let mut removed = Vec::new();
-        for (version, at) in &self.headers {
-            if matches!(at, At::Table) || self.damaged.contains(version) {
-                continue;
-            }
-            let Some(header) = self.header(*version)? else {
+        let is_dense = !self.doubts.is_count_wrong() && self.unseen == self.slots();
+        if self.strays.is_empty() || is_dense || self.removed() == Removed::Nothing {
+            return Ok(());
+        }
+        let applied = self.doubts.applied.unwrap_or(u64::MAX);
+        let mut oldest: BTreeMap<Key, u64> = BTreeMap::new();
+        let mut doubtful = Vec::new();
+        for version in self.headers.keys().copied() {
+            let Some(header) = self.header(version)? else {
                 continue;
             };
-            let floor = base.floors.get(&header.key.collection());
-            if header.version <= floor && !shelved.contains(&header.key) {
-                removed.push(*version);
+            let floor = base.floors.get(&header.key.collection()).get();
+            let is_certain = !self.strays.contains(&version)
+                || self.damaged.contains(&version)
+                || version > applied
+                || (self.doubts.has_floors && version > floor)
+                || self.has_own_body(version)?;
+            if is_certain {
+                oldest.entry(header.key).or_insert(version);
+            } else if !oldest.contains_key(&header.key) {
+                doubtful.push(version);
             }
         }
-        for version in removed {
-            self.headers.remove(&version);
-            self.bodies.remove(&version);
+        for version in doubtful {
+            let at = self.headers.remove(&version);
+            self.withheld.extend(at.map(|at| (version, at)));
+            self.restored -= 1;
         }
         Ok(())
+    }
+
+    /// Whether the table of bodies has one of this version that nothing else can be built from: it
+    /// would have gone with its revision.
+    fn has_own_body(&self, version: u64) -> Result<bool, Error> {
+        let mut places = self.bodies.get(&version).into_iter().flatten();
+        if !places.any(|at| matches!(at, At::Table)) {
+            return Ok(false);
+        }
+        let look = |bytes: &[u8]| Ok(Stored::parse(bytes)?.base().is_some());
+        match self.bytes(History::Bodies, version, &At::Table, look) {
+            Ok(Some(true)) => Ok(self.body(version)?.is_ok()),
+            Ok(_) | Err(Error::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// What `look` makes of the bytes of a row.
