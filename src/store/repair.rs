@@ -228,6 +228,7 @@ fn json_of(report: &Repair) -> Value {
         "setBack": report.set_back,
         "setBackObjects": texts(&report.set_back_keys),
         "namesLost": report.nameless,
+        "rootLost": report.rootless,
         "wrong": report.before.wrong,
         "findings": report.before.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })

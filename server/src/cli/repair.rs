@@ -78,6 +78,12 @@ fn shown(repair: &Repair) -> String {
              than it had.\nReads of older versions are answered with \"gone\" from now on.\n",
         );
     }
+    if repair.rootless {
+        out.push_str(
+            "\nThe root of the tables is lost: what retention had removed counts as lost, and some of \
+             it may be back.\n",
+        );
+    }
     if let Some(folder) = &repair.set_aside {
         out.push_str(&format!(
             "\nThe old files and what could not be kept: {}\n",

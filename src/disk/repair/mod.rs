@@ -3,7 +3,8 @@
 //! `Store::repair` calls [`repair`] with a draft of the files and an empty file for the new tables,
 //! which it puts in the place of the old ones when everything is in them. The steps:
 //!
-//! 1. `source` reads every revision, from wherever it stands; `carve` is its last resort;
+//! 1. `source` reads every revision, from wherever it stands; `roots` helps where the header of the
+//!    file is lost, and `carve` is the last resort;
 //! 2. `chains` links the revisions of each key around those that are lost;
 //! 3. here, the new tables are written: the history, then what follows from it.
 //!
@@ -31,6 +32,7 @@
 
 mod carve;
 mod chains;
+mod roots;
 mod source;
 mod wound;
 
@@ -130,6 +132,9 @@ pub struct Repair {
     pub set_back_keys: Vec<Key>,
     /// Whether there may be more of them, whose names are lost too.
     pub nameless: bool,
+    /// Whether the root of the tables is lost: then everything was taken that an old page does not
+    /// show to have been removed, and what retention had removed counts as lost.
+    pub rootless: bool,
     /// Whether anything was changed: a sound store is left as it is.
     pub changed: bool,
     /// The folder with what was set aside.
@@ -165,6 +170,7 @@ pub(crate) fn repair(
         in_doubt: BTreeSet::new(),
         report: Repair {
             restored: source.restored,
+            rootless: source.base.is_none(),
             changed: true,
             ..Repair::default()
         },
@@ -241,7 +247,8 @@ impl Work {
     fn withhold(&mut self, aside: &mut dyn Aside) -> Result<(), Error> {
         for header in self.source.withheld()? {
             let is_alone = !self.chains.contains_key(&header.key);
-            if is_alone && self.source.is_forgotten(&header.key) {
+            let is_forgotten = is_alone && self.source.is_forgotten(&header.key);
+            if is_forgotten || self.source.was_removed(header.version.get()) {
                 continue;
             }
             self.report.withheld += 1;

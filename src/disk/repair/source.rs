@@ -23,6 +23,7 @@ use super::super::walk::{History, Sight, reason_of};
 use super::super::{Place, Shelf, Volume};
 use super::carve::{carve, carve_texts};
 use super::chains::Removed;
+use super::roots::{self, number_of};
 use super::{Aside, Row, TABLES_NAME};
 use crate::Error;
 use crate::model::{Epoch, Header, Key, Version};
@@ -63,6 +64,9 @@ pub(super) struct Source {
     unseen: u64,
     /// The versions whose header was found in an old page or an old frame only.
     strays: BTreeSet<u64>,
+    /// What is missing between the rows of a leaf, which were written in order: it was removed. In
+    /// the order of the first; the last is the greatest so far.
+    holes: Vec<(u64, u64)>,
     /// Those of them that retention may have removed; their headers.
     withheld: BTreeMap<u64, At>,
     /// The keys on the shelves.
@@ -88,7 +92,13 @@ impl Source {
         }
         // The engine may not even open the file; what it would write then is not read here.
         let raw = open(TABLES_NAME)?;
-        let (base, doubts) = Base::of_damaged(&open(TABLES_NAME)?)?;
+        let (mut base, mut doubts) = Base::of_damaged(&open(TABLES_NAME)?)?;
+        if base.is_none() {
+            let media = open(TABLES_NAME)?;
+            if roots::write_header(&*media).map_err(Error::unavailable)? {
+                (base, doubts) = Base::of_damaged(&media)?;
+            }
+        }
         let mut source = Source {
             base,
             doubts,
@@ -100,6 +110,7 @@ impl Source {
             gaps: Vec::new(),
             unseen: 0,
             strays: BTreeSet::new(),
+            holes: Vec::new(),
             withheld: BTreeMap::new(),
             shelved: BTreeSet::new(),
             is_shelved_whole: false,
@@ -263,12 +274,11 @@ impl Source {
         if self.doubts.seed.is_some() {
             return Ok(());
         }
-        let number = |row: &Vec<u8>| Some(u64::from_le_bytes(row.as_slice().try_into().ok()?));
         let mut removed = None;
         let found = carve_texts(&*self.raw, |meta| {
             decode_seed(meta.get("seed")?)?;
-            removed = removed.max(meta.get("removed").and_then(number));
-            number(meta.get("applied")?)
+            removed = removed.max(number_of(meta, "removed"));
+            number_of(meta, "applied")
         });
         let Some(meta) = found.map_err(Error::unavailable)? else {
             return Ok(());
@@ -277,7 +287,7 @@ impl Source {
         doubts.seed = meta.get("seed").and_then(|row| decode_seed(row));
         let epoch = || Some(Epoch(meta.get("epoch")?.as_slice().try_into().ok()?));
         doubts.epoch = doubts.epoch.or_else(epoch);
-        doubts.applied = doubts.applied.or(meta.get("applied").and_then(number));
+        doubts.applied = doubts.applied.or(number_of(&meta, "applied"));
         // Of several copies that are as new, any may be the newest: it only grows.
         doubts.removed = doubts.removed.or(removed);
         Ok(())
@@ -413,22 +423,38 @@ impl Source {
         }
         let (mut headers, mut bodies) = (Vec::new(), Vec::new());
         let raw = Arc::clone(&self.raw);
+        // The row of a header before this one: which it is of its leaf, and its version.
+        let (mut before, mut holes) = ((0, 0), Vec::new());
         let carved = carve(&*raw, |row| {
             let at = At::Raw {
                 offset: row.offset,
                 length: row.bytes.len(),
             };
             if decode_header(row.bytes).is_ok_and(|header| header.version.get() == row.key) {
+                if row.row > 0 && row.row == before.0 + 1 && row.key > before.1 + 1 {
+                    holes.push((before.1 + 1, row.key - 1));
+                }
+                before = (row.row, row.key);
                 if !self.headers.contains_key(&row.key) && self.may_be(row.key) {
                     headers.push((row.key, at));
                 }
-            } else if (wanted.contains(&row.key) || self.may_be(row.key))
+                return;
+            }
+            before = (usize::MAX - 1, 0);
+            if (wanted.contains(&row.key) || self.may_be(row.key))
                 && Stored::parse(row.bytes).is_ok()
             {
                 bodies.push((row.key, at));
             }
         });
         carved.map_err(Error::unavailable)?;
+        holes.sort_unstable();
+        let mut last = 0;
+        for hole in &mut holes {
+            last = last.max(hole.1);
+            hole.1 = last;
+        }
+        self.holes = holes;
         for (version, at) in headers {
             if self.headers.insert(version, at).is_none() {
                 self.strays.insert(version);
@@ -450,10 +476,10 @@ impl Source {
     ///   another; or
     /// - it, or an older revision of its key, is one of these, or in its table, or on a shelf.
     ///
-    /// If the tables do not open at all, nothing tells one from the other, and all of it is taken.
+    /// If the tables do not open at all, all of it is taken but for what certainly was removed.
     fn judge(&mut self) -> Result<(), Error> {
         let Some(base) = &self.base else {
-            return Ok(());
+            return self.judge_removed();
         };
         let is_dense = !self.doubts.is_count_wrong() && self.unseen == self.slots();
         if self.strays.is_empty() || is_dense || self.removed() == Removed::Nothing {
@@ -478,12 +504,48 @@ impl Source {
                 doubtful.push(version);
             }
         }
-        for version in doubtful {
+        self.take_out(doubtful);
+        Ok(())
+    }
+
+    /// Withholds the strays that an old page shows to have been removed, and what is older of their
+    /// keys.
+    fn judge_removed(&mut self) -> Result<(), Error> {
+        let mut newest: BTreeMap<Key, u64> = BTreeMap::new();
+        for version in self.strays.iter().filter(|it| self.was_removed(**it)) {
+            if let Some(header) = self.header(*version)? {
+                newest.insert(header.key, *version);
+            }
+        }
+        let mut removed = Vec::new();
+        for version in &self.strays {
+            let Some(header) = self.header(*version)? else {
+                continue;
+            };
+            if newest
+                .get(&header.key)
+                .is_some_and(|newest| version <= newest)
+            {
+                removed.push(*version);
+            }
+        }
+        self.take_out(removed);
+        Ok(())
+    }
+
+    fn take_out(&mut self, strays: Vec<u64>) {
+        for version in strays {
             let at = self.headers.remove(&version);
             self.withheld.extend(at.map(|at| (version, at)));
             self.restored -= 1;
         }
-        Ok(())
+    }
+
+    /// Whether a page shows that this version is not there any more.
+    pub(super) fn was_removed(&self, version: u64) -> bool {
+        let end = self.holes.partition_point(|(first, _)| *first <= version);
+        let hole = end.checked_sub(1).and_then(|at| self.holes.get(at));
+        hole.is_some_and(|(_, last)| *last >= version)
     }
 
     /// Whether the table of bodies has one of this version that nothing else can be built from: it
