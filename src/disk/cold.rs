@@ -269,6 +269,7 @@ fn readable_floors(database: &impl ReadableDatabase, doubts: &Doubts) -> (Floors
         }
         Ok(is_whole && count == table.len().map_err(failed)?)
     });
-    let is_possible = Some(floors.newest().get()) <= doubts.applied;
+    let newest = floors.newest().get();
+    let is_possible = doubts.applied.is_none_or(|applied| newest <= applied);
     (floors, is_whole.unwrap_or(false) && is_possible)
 }

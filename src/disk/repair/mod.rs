@@ -220,7 +220,7 @@ impl Work {
                     }
                 }
                 // A delete marker holds the body of the revision before it.
-                Err(error) if is_last(&error) || self.marker_body(&header)?.is_none() => {
+                Err(error) if is_last(&error) || self.marker_body(header.version)?.is_none() => {
                     let bytes = self.source.damaged_body(version);
                     aside.row(&Row::new(Place::Body, version, &bytes, &error).of(&header.key))?;
                     self.unread.insert(version);
@@ -268,8 +268,10 @@ impl Work {
         Ok(())
     }
 
-    fn marker_body(&self, header: &Header) -> Result<Option<Vec<u8>>, Error> {
-        match header.previous {
+    /// The body of a delete marker by the link that it had: it may get another one.
+    fn marker_body(&self, marker: Version) -> Result<Option<Vec<u8>>, Error> {
+        let header = self.source.header(marker.get())?;
+        match header.and_then(|header| header.previous) {
             Some(previous) => Ok(self.source.body(previous.get())?.ok()),
             None => Ok(None),
         }
@@ -286,7 +288,7 @@ impl Work {
         }
         let body = match self.source.body(version)? {
             Ok(body) => body,
-            Err(error) => self.marker_body(header)?.ok_or(error)?,
+            Err(error) => self.marker_body(header.version)?.ok_or(error)?,
         };
         let mut stored = body::encode(&body, None);
         body::bind(&mut stored, header.version);

@@ -51,6 +51,10 @@ const BASE_STEPS_MAX: usize = 16;
 /// Everything that can be read.
 pub(super) struct Source {
     pub(super) base: Option<Base>,
+    /// Whether the header of the file was lost.
+    is_root_found: bool,
+    /// Whether `applied` is what the tables say, and fits.
+    is_applied_known: bool,
     pub(super) doubts: Doubts,
     raw: Arc<dyn Media>,
     logs: Vec<Vec<u8>>,
@@ -82,6 +86,19 @@ pub(super) struct Source {
 impl Source {
     /// Reads the files of a volume, which are not changed if it is a draft.
     pub(super) fn read(volume: &Arc<dyn Volume>, aside: &mut dyn Aside) -> Result<Self, Error> {
+        let source = Source::read_from(volume, aside, true)?;
+        // It can only be told now whether the root that was found is an old one.
+        if source.is_old() {
+            return Source::read_from(volume, aside, false);
+        }
+        Ok(source)
+    }
+
+    fn read_from(
+        volume: &Arc<dyn Volume>,
+        aside: &mut dyn Aside,
+        may_find_root: bool,
+    ) -> Result<Self, Error> {
         let open = |name: &str| {
             let file = Arc::clone(volume).open(name);
             file.map_err(|cause| Error::unavailable(format!("{name}: {cause}")))
@@ -93,14 +110,19 @@ impl Source {
         // The engine may not even open the file; what it would write then is not read here.
         let raw = open(TABLES_NAME)?;
         let (mut base, mut doubts) = Base::of_damaged(&open(TABLES_NAME)?)?;
-        if base.is_none() {
+        let mut is_root_found = false;
+        if base.is_none() && may_find_root {
             let media = open(TABLES_NAME)?;
             if roots::write_header(&*media).map_err(Error::unavailable)? {
                 (base, doubts) = Base::of_damaged(&media)?;
+                is_root_found = base.is_some();
             }
         }
+        let is_applied_known = doubts.applied.is_some() && !doubts.is_count_wrong();
         let mut source = Source {
             base,
+            is_root_found,
+            is_applied_known,
             doubts,
             raw,
             logs,
@@ -310,7 +332,7 @@ impl Source {
                     length: range.len(),
                 };
                 if is_it && !self.headers.contains_key(&version) {
-                    let is_new = version > applied;
+                    let is_new = self.is_applied_known && version > applied;
                     if is_new || self.may_be(version) {
                         self.headers.insert(version, at(record.header));
                         if !is_new {
@@ -418,7 +440,7 @@ impl Source {
             }
         }
         let is_whole = wanted.is_empty() && self.damaged.is_empty() && self.gaps.is_empty();
-        if is_whole && self.base.is_some() {
+        if is_whole && self.base.is_some() && !self.is_root_found {
             return Ok(());
         }
         let (mut headers, mut bodies) = (Vec::new(), Vec::new());
@@ -495,7 +517,7 @@ impl Source {
             let floor = base.floors.get(&header.key.collection()).get();
             let is_certain = !self.strays.contains(&version)
                 || self.damaged.contains(&version)
-                || version > applied
+                || (self.is_applied_known && version > applied)
                 || (self.doubts.has_floors && version > floor)
                 || self.has_own_body(version)?;
             if is_certain {
@@ -539,6 +561,13 @@ impl Source {
             self.withheld.extend(at.map(|at| (version, at)));
             self.restored -= 1;
         }
+    }
+
+    /// Whether the tables show what is over.
+    fn is_old(&self) -> bool {
+        let mut seen = self.headers.iter();
+        self.is_root_found
+            && seen.any(|(version, at)| matches!(at, At::Table) && self.was_removed(*version))
     }
 
     /// Whether a page shows that this version is not there any more.
