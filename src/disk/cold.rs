@@ -16,14 +16,11 @@ use redb::{
 
 use super::floors::Floors;
 use super::handle::{Recovery, TABLES_NAME};
-use super::labels::{LABEL, LABEL_PAST};
 use super::log::{CommitLog, LOG_NAMES};
 use super::media::{Backend, Fault, Media, Volume};
 use super::tables::{
-    BODY, Base, FLOOR, HEADER, META, Meta, RESOURCE, TRASH, check_format, decode_seed, failed,
-    guarded, read_floors,
+    Base, FLOOR, META, Meta, check_format, decode_seed, failed, guarded, read_floors,
 };
-use super::trim::SWEEP;
 use super::view::{Revisions, View, Weight};
 use crate::Error;
 use crate::model::{Epoch, Version};
@@ -227,24 +224,14 @@ impl Base {
         doubts.has_floors = has_floors;
         let base = guarded(|| {
             let transaction = database.begin_read().map_err(failed)?;
-            Ok(Base {
-                header: transaction.open_table(HEADER).map_err(failed)?,
-                body: transaction.open_table(BODY).map_err(failed)?,
-                resource: transaction.open_table(RESOURCE).map_err(failed)?,
-                trash: transaction.open_table(TRASH).map_err(failed)?,
-                sweep: transaction.open_table(SWEEP).map_err(failed)?,
-                label: transaction.open_table(LABEL).map_err(failed)?,
-                label_past: transaction.open_table(LABEL_PAST).map_err(failed)?,
-                meta: Meta {
-                    epoch: doubts.epoch.unwrap_or(Epoch([0; 16])),
-                    seed: doubts.seed.unwrap_or_default(),
-                    applied: Version::new(doubts.applied.unwrap_or_default()),
-                    removed: doubts.removed.unwrap_or_default(),
-                },
-                floors: Arc::new(floors),
-                fault,
-                _database: Arc::clone(&database) as _,
-            })
+            let meta = Meta {
+                epoch: doubts.epoch.unwrap_or(Epoch([0; 16])),
+                seed: doubts.seed.unwrap_or_default(),
+                applied: Version::new(doubts.applied.unwrap_or_default()),
+                removed: doubts.removed.unwrap_or_default(),
+            };
+            let database = Arc::clone(&database) as _;
+            Base::of(&transaction, meta, Arc::new(floors), fault, database)
         });
         if let Ok(base) = &base {
             doubts.rows = guarded(|| base.header.len().map_err(failed)).ok();

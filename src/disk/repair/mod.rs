@@ -4,7 +4,8 @@
 //! which it puts in the place of the old ones when everything is in them. The steps:
 //!
 //! 1. `source` reads every revision, from wherever it stands; `roots` helps where the header of the
-//!    file is lost, and `carve` is the last resort;
+//!    file is lost, `carve` is the last resort, and `strays` leaves out what retention may have
+//!    removed;
 //! 2. `chains` links the revisions of each key around those that are lost;
 //! 3. here, the new tables are written: the history, then what follows from it.
 //!
@@ -34,6 +35,7 @@ mod carve;
 mod chains;
 mod roots;
 mod source;
+mod strays;
 mod wound;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,23 +6,22 @@
 //!
 //! What fits may still be one that retention has removed: old pages and old frames keep it. So a
 //! header from there, a *stray*, is taken only if it is certain that its row is lost and was not
-//! removed; `judge` says when that is. The others are *withheld*: set aside, and not in the store.
+//! removed; `strays` says when that is. The others are *withheld*: set aside, and not in the store.
 //!
 //! Memory: about 100 bytes a revision, and the two files of the commit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::body::Stored;
+use super::super::body::{BASE_STEPS_MAX, Stored};
 use super::super::cold::Doubts;
 use super::super::log::{self, LOG_NAMES};
 use super::super::media::Media;
 use super::super::record::{decode_header, decode_shelved, encode_header};
 use super::super::tables::{Base, decode_seed, header_at};
-use super::super::walk::{History, Sight, reason_of};
+use super::super::walk::{History, Sight};
 use super::super::{Place, Shelf, Volume};
 use super::carve::{carve, carve_texts};
-use super::chains::Removed;
 use super::roots::{self, number_of};
 use super::{Aside, Row, TABLES_NAME};
 use crate::Error;
@@ -30,7 +29,7 @@ use crate::model::{Epoch, Header, Key, Version};
 
 /// Where the bytes of a row stand.
 #[derive(Clone, Debug)]
-enum At {
+pub(super) enum At {
     Table,
     Log {
         file: usize,
@@ -45,40 +44,37 @@ enum At {
     Made(Arc<[u8]>),
 }
 
-/// The longest way from a body to the one it is built from.
-const BASE_STEPS_MAX: usize = 16;
-
 /// Everything that can be read.
 pub(super) struct Source {
     pub(super) base: Option<Base>,
     /// Whether the header of the file was lost.
-    is_root_found: bool,
+    pub(super) is_root_found: bool,
     /// Whether `applied` is what the tables say, and fits.
-    is_applied_known: bool,
+    pub(super) is_applied_known: bool,
     pub(super) doubts: Doubts,
     raw: Arc<dyn Media>,
     logs: Vec<Vec<u8>>,
-    headers: BTreeMap<u64, At>,
-    bodies: BTreeMap<u64, Vec<At>>,
+    pub(super) headers: BTreeMap<u64, At>,
+    pub(super) bodies: BTreeMap<u64, Vec<At>>,
     /// Versions whose row is there and cannot be read.
-    damaged: BTreeSet<u64>,
+    pub(super) damaged: BTreeSet<u64>,
     /// Versions that may have been there: first and last.
     gaps: Vec<(u64, u64)>,
     /// How many rows of headers the table says it has beside those that were seen.
-    unseen: u64,
+    pub(super) unseen: u64,
     /// The versions whose header was found in an old page or an old frame only.
-    strays: BTreeSet<u64>,
+    pub(super) strays: BTreeSet<u64>,
     /// What is missing between the rows of a leaf, which were written in order: it was removed. In
     /// the order of the first; the last is the greatest so far.
-    holes: Vec<(u64, u64)>,
+    pub(super) holes: Vec<(u64, u64)>,
     /// Those of them that retention may have removed; their headers.
-    withheld: BTreeMap<u64, At>,
+    pub(super) withheld: BTreeMap<u64, At>,
     /// The keys on the shelves.
-    shelved: BTreeSet<Key>,
+    pub(super) shelved: BTreeSet<Key>,
     /// Whether both shelves could be read to their ends.
-    is_shelved_whole: bool,
+    pub(super) is_shelved_whole: bool,
     /// The keys of which it cannot be told whether they are on a shelf.
-    unlocated: BTreeSet<Key>,
+    pub(super) unlocated: BTreeSet<Key>,
     /// How many rows were found elsewhere than in their table.
     pub(super) restored: u64,
 }
@@ -180,33 +176,6 @@ impl Source {
             .collect()
     }
 
-    /// What retention may have removed, and was found.
-    pub(super) fn withheld(&self) -> Result<Vec<Header>, Error> {
-        let headers = self.withheld.iter().map(|(version, at)| {
-            let header = self.bytes(History::Headers, *version, at, decode_header);
-            header.map(Option::into_iter)
-        });
-        let headers: Result<Vec<_>, Error> = headers.collect();
-        Ok(headers?.into_iter().flatten().collect())
-    }
-
-    /// Whether it is known of a key that it is on no shelf.
-    pub(super) fn is_forgotten(&self, key: &Key) -> bool {
-        !self.shelved.contains(key) && (self.is_shelved_whole || !self.unlocated.contains(key))
-    }
-
-    /// What retention may have removed of what is missing.
-    pub(super) fn removed(&self) -> Removed {
-        let is_known = self.base.is_none() || !self.doubts.is_count_wrong();
-        if self.doubts.removed == Some(0) && is_known {
-            Removed::Nothing
-        } else if self.base.is_some() && self.doubts.has_floors {
-            Removed::Below
-        } else {
-            Removed::Anything
-        }
-    }
-
     /// Whether every object is known by its newest revision, whatever else is lost.
     pub(super) fn knows_all_names(&self) -> bool {
         let applied = self.doubts.applied.unwrap_or(0);
@@ -284,7 +253,7 @@ impl Source {
     }
 
     /// How many versions of the tables are in gaps.
-    fn slots(&self) -> u64 {
+    pub(super) fn slots(&self) -> u64 {
         let applied = self.doubts.applied.unwrap_or(0);
         let inside = |(first, last): &(u64, u64)| (*last).min(applied).saturating_sub(first - 1);
         self.gaps.iter().map(inside).sum()
@@ -386,7 +355,7 @@ impl Source {
     }
 
     /// Takes the header of an entry, if its own row may be lost. What is on a shelf was not removed.
-    fn take_shelved(&mut self, header: &Header) -> Result<(), Error> {
+    pub(super) fn take_shelved(&mut self, header: &Header) -> Result<(), Error> {
         let version = header.version.get();
         self.strays.remove(&version);
         if !self.headers.contains_key(&version) && self.may_be(version) {
@@ -394,39 +363,6 @@ impl Source {
             self.headers.insert(version, At::Made(bytes));
             self.restored += 1;
         }
-        Ok(())
-    }
-
-    /// Looks for the entries of all known keys that a walk over the shelves did not come to.
-    fn look_up(&mut self) -> Result<(), Error> {
-        let Some(base) = self.base.as_ref().filter(|_| !self.is_shelved_whole) else {
-            return Ok(());
-        };
-        let (mut unlocated, mut found, mut known) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
-        for version in self.headers.keys() {
-            let Some(Header { key, .. }) = self.header(*version)? else {
-                continue;
-            };
-            if self.shelved.contains(&key) || !known.insert(key.clone()) {
-                continue;
-            }
-            for shelf in [Shelf::Live, Shelf::Trash] {
-                match base.shelved(shelf, &key, |bytes| decode_shelved(bytes, key.clone())) {
-                    Ok(None) => {}
-                    Ok(Some(header)) => found.push(header),
-                    Err(error) => {
-                        reason_of(error)?;
-                        unlocated.insert(key.clone());
-                    }
-                }
-            }
-        }
-        for header in found {
-            self.take_shelved(&header)?;
-            unlocated.remove(&header.key);
-            self.shelved.insert(header.key);
-        }
-        self.unlocated = unlocated;
         Ok(())
     }
 
@@ -489,111 +425,8 @@ impl Source {
         Ok(())
     }
 
-    /// Withholds the strays that retention may have removed. It removes the oldest revisions of a
-    /// key, none above the compacted version, and with each its body, but for one that others are
-    /// built from. So a stray was not removed if
-    ///
-    /// - a row stands in its place, which cannot be read, or no row of its gap was removed; or
-    /// - it is above the compacted version, or its body stands in its table and is built from
-    ///   another; or
-    /// - it, or an older revision of its key, is one of these, or in its table, or on a shelf.
-    ///
-    /// If the tables do not open at all, all of it is taken but for what certainly was removed.
-    fn judge(&mut self) -> Result<(), Error> {
-        let Some(base) = &self.base else {
-            return self.judge_removed();
-        };
-        let is_dense = !self.doubts.is_count_wrong() && self.unseen == self.slots();
-        if self.strays.is_empty() || is_dense || self.removed() == Removed::Nothing {
-            return Ok(());
-        }
-        let applied = self.doubts.applied.unwrap_or(u64::MAX);
-        let mut oldest: BTreeMap<Key, u64> = BTreeMap::new();
-        let mut doubtful = Vec::new();
-        for version in self.headers.keys().copied() {
-            let Some(header) = self.header(version)? else {
-                continue;
-            };
-            let floor = base.floors.get(&header.key.collection()).get();
-            let is_certain = !self.strays.contains(&version)
-                || self.damaged.contains(&version)
-                || (self.is_applied_known && version > applied)
-                || (self.doubts.has_floors && version > floor)
-                || self.has_own_body(version)?;
-            if is_certain {
-                oldest.entry(header.key).or_insert(version);
-            } else if !oldest.contains_key(&header.key) {
-                doubtful.push(version);
-            }
-        }
-        self.take_out(doubtful);
-        Ok(())
-    }
-
-    /// Withholds the strays that an old page shows to have been removed, and what is older of their
-    /// keys.
-    fn judge_removed(&mut self) -> Result<(), Error> {
-        let mut newest: BTreeMap<Key, u64> = BTreeMap::new();
-        for version in self.strays.iter().filter(|it| self.was_removed(**it)) {
-            if let Some(header) = self.header(*version)? {
-                newest.insert(header.key, *version);
-            }
-        }
-        let mut removed = Vec::new();
-        for version in &self.strays {
-            let Some(header) = self.header(*version)? else {
-                continue;
-            };
-            if newest
-                .get(&header.key)
-                .is_some_and(|newest| version <= newest)
-            {
-                removed.push(*version);
-            }
-        }
-        self.take_out(removed);
-        Ok(())
-    }
-
-    fn take_out(&mut self, strays: Vec<u64>) {
-        for version in strays {
-            let at = self.headers.remove(&version);
-            self.withheld.extend(at.map(|at| (version, at)));
-            self.restored -= 1;
-        }
-    }
-
-    /// Whether the tables show what is over.
-    fn is_old(&self) -> bool {
-        let mut seen = self.headers.iter();
-        self.is_root_found
-            && seen.any(|(version, at)| matches!(at, At::Table) && self.was_removed(*version))
-    }
-
-    /// Whether a page shows that this version is not there any more.
-    pub(super) fn was_removed(&self, version: u64) -> bool {
-        let end = self.holes.partition_point(|(first, _)| *first <= version);
-        let hole = end.checked_sub(1).and_then(|at| self.holes.get(at));
-        hole.is_some_and(|(_, last)| *last >= version)
-    }
-
-    /// Whether the table of bodies has one of this version that nothing else can be built from: it
-    /// would have gone with its revision.
-    fn has_own_body(&self, version: u64) -> Result<bool, Error> {
-        let mut places = self.bodies.get(&version).into_iter().flatten();
-        if !places.any(|at| matches!(at, At::Table)) {
-            return Ok(false);
-        }
-        let look = |bytes: &[u8]| Ok(Stored::parse(bytes)?.base().is_some());
-        match self.bytes(History::Bodies, version, &At::Table, look) {
-            Ok(Some(true)) => Ok(self.body(version)?.is_ok()),
-            Ok(_) | Err(Error::Corrupt { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     /// What `look` makes of the bytes of a row.
-    fn bytes<T>(
+    pub(super) fn bytes<T>(
         &self,
         table: History,
         version: u64,
