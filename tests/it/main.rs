@@ -10,6 +10,7 @@ mod crash;
 mod cuts;
 mod damage;
 mod disk;
+mod epoch;
 mod faults;
 mod fixtures;
 mod handles;
