@@ -90,6 +90,10 @@ impl Check<'_> {
         base.walk(History::Headers, base.meta.applied.get(), &mut |sight| {
             let (first, last, problem) = match sight {
                 Sight::Row(version, bytes) => match header_at(version, bytes) {
+                    // Only a page in the place of another leads back.
+                    Ok(_) if version <= self.present.last() => {
+                        (version, version, "stands behind later ones".to_owned())
+                    }
                     Ok(header) => {
                         let found = self.by_number(base, version);
                         let result = found.and_then(|()| self.revision(Arc::new(header)));
@@ -357,7 +361,14 @@ impl Check<'_> {
                     }
                     (version, version, "belongs to no revision".to_owned())
                 }
-                Sight::Gap(first, last, reason) => (first, last, reason.to_owned()),
+                // What is out of reach was found so by its revision, if it has one.
+                Sight::Gap(first, last, reason) => {
+                    let (first, last) = (Version::new(first), Version::new(last));
+                    if self.unread.range(first..=last).next().is_some() {
+                        return false;
+                    }
+                    (first.get(), last.get(), reason.to_owned())
+                }
             };
             let (first, last) = (Version::new(first), Version::new(last));
             let finding = Finding::new(Place::Body, problem);
@@ -400,11 +411,10 @@ impl Check<'_> {
         let floors = self.view.floors()?;
         let newest = floors.newest().get();
         let mut missing = 0;
-        for (first, last) in self.present.gaps(head.get()) {
+        for (first, last) in self.present.gaps(1, head.get()) {
             missing += last - first + 1;
             // Damaged rows are findings of their own.
-            let first = first.max(newest + 1);
-            if first <= last && !self.damaged.has(first) {
+            for (first, last) in self.damaged.gaps(first.max(newest + 1), last) {
                 let finding = Finding::new(Place::Header, "is missing");
                 let (first, last) = (Version::new(first), Version::new(last));
                 self.report.add(finding.at(first, last));
@@ -495,16 +505,19 @@ fn broken_link(before: &Header, header: &Header, is_whole: bool) -> Option<&'sta
     (before.time > header.time).then_some("is older than the revision before it")
 }
 
-/// Numbers that are added in rising order, as ranges.
+/// Numbers as ranges, in order, none of which touch.
 #[derive(Default)]
 struct Ranges(Vec<(u64, u64)>);
 
 impl Ranges {
     fn add(&mut self, first: u64, last: u64) {
-        match self.0.last_mut() {
-            Some(range) if range.1 + 1 == first => range.1 = last,
-            _ => self.0.push((first, last)),
+        let start = self.0.partition_point(|range| range.1 + 1 < first);
+        let (mut whole, mut end) = ((first, last), start);
+        while let Some(range) = self.0.get(end).filter(|range| range.0 <= last + 1) {
+            whole = (whole.0.min(range.0), whole.1.max(range.1));
+            end += 1;
         }
+        self.0.splice(start..end, [whole]);
     }
 
     fn has(&self, number: u64) -> bool {
@@ -512,20 +525,59 @@ impl Ranges {
         self.0.get(at).is_some_and(|range| range.0 <= number)
     }
 
+    /// The greatest number; zero if there is none.
+    fn last(&self) -> u64 {
+        self.0.last().map_or(0, |range| range.1)
+    }
+
     fn count(&self) -> u64 {
         self.0.iter().map(|(first, last)| last - first + 1).sum()
     }
 
-    /// What is between the ranges, from 1 to this number.
-    fn gaps(&self, end: u64) -> Vec<(u64, u64)> {
+    /// What is between the ranges, from one number to another.
+    fn gaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
-        let mut next = 1;
-        for &(first, last) in self.0.iter().chain([&(end + 1, end + 1)]) {
+        let mut next = start;
+        let at = self.0.partition_point(|range| range.1 < start);
+        let inside = self.0[at..].iter().take_while(|range| range.0 <= end);
+        for &(first, last) in inside.chain([&(end + 1, end + 1)]) {
             if first > next {
                 gaps.push((next, first - 1));
             }
             next = last + 1;
         }
         gaps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! Would catch numbers that are in two ranges, or in none.
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::Ranges;
+
+    proptest! {
+        #[test]
+        fn ranges_are_the_numbers_that_were_added(
+            added in prop::collection::vec((1..60u64, 0..9u64), 0..12),
+            (start, end) in (1..60u64, 1..80u64),
+        ) {
+            let (mut ranges, mut all) = (Ranges::default(), BTreeSet::new());
+            for (first, more) in added {
+                ranges.add(first, first + more);
+                all.extend(first..=first + more);
+            }
+            prop_assert_eq!(ranges.count(), all.len() as u64);
+            prop_assert_eq!(ranges.last(), all.last().copied().unwrap_or(0));
+            prop_assert!((0..80).all(|number| ranges.has(number) == all.contains(&number)));
+            prop_assert!(ranges.0.windows(2).all(|two| two[0].1 + 1 < two[1].0));
+            let gaps = ranges.gaps(start, end);
+            let gaps: Vec<u64> = gaps.into_iter().flat_map(|(first, last)| first..=last).collect();
+            let wanted = (start..=end).filter(|number| !all.contains(number));
+            prop_assert_eq!(gaps, wanted.collect::<Vec<_>>());
+        }
     }
 }

@@ -2,34 +2,36 @@
 //!
 //! `annals check` on a directory, and `annals repair`, come this way. A damaged file must not be
 //! written to; the engine itself writes when it closes one, and may not survive what it meets
-//! then. So a file that was closed well is opened to be read only, and one that was not is put in
-//! order in a [`Draft`](super::draft::Draft) and never closed: what it takes in memory stays until
-//! the process ends.
+//! then. So a file is opened to be read only, also one that was not closed well: in a
+//! [`Draft`](super::draft::Draft) it is called closed. One that cannot be opened so is put in order
+//! in the draft and never closed: what it takes in memory stays until the process ends.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use redb::{
-    Builder, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageError, TransactionError,
+    Builder, ConcurrencyMode, Database, ReadOnlyDatabase, ReadTransaction, ReadableDatabase,
+    ReadableTable, ReadableTableMetadata, StorageError, TransactionError,
 };
 
 use super::floors::Floors;
 use super::handle::{Recovery, TABLES_NAME};
-use super::labels::{LABEL, LABEL_PAST};
 use super::log::{CommitLog, LOG_NAMES};
 use super::media::{Backend, Fault, Media, Volume};
 use super::tables::{
-    BODY, Base, FLOOR, HEADER, META, Meta, RESOURCE, TRASH, check_format, decode_seed, failed,
-    guarded, read_floors,
+    Base, FLOOR, META, Meta, check_format, decode_seed, failed, guarded, read_floors,
 };
-use super::trim::SWEEP;
 use super::view::{Revisions, View, Weight};
 use crate::Error;
 use crate::model::{Epoch, Version};
 
 /// What the engine may take in memory for pages.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where the engine's header says how a file was left, and two of its bits.
+const STATE_AT: u64 = 9;
+const UNCLOSED: u8 = 2;
+const TWO_PHASES: u8 = 4;
 
 /// A file that is open to be looked at.
 enum Cold {
@@ -62,18 +64,49 @@ impl Cold {
             builder.set_cache_size(CACHE_BYTES);
             builder
         };
-        let closed = guarded(|| {
-            let opened = builder().open_read_only_with_backend(backend());
-            opened.map_err(failed)
-        });
-        if let Ok(database) = closed {
-            return Ok(Cold::Closed(database));
+        let look = || {
+            // A reader beside others does without what only a writer needs, sound or not.
+            let mut builder = builder();
+            builder.set_concurrency_mode(ConcurrencyMode::SingleWriter);
+            let opened = guarded(|| {
+                let opened = builder.open_read_only_with_backend(backend());
+                opened.map_err(failed)
+            });
+            opened.map(Cold::Closed)
+        };
+        if let Ok(cold) = look() {
+            return Ok(cold);
+        }
+        if let Some(state) = settle(&**media).map_err(Error::unavailable)? {
+            if let Ok(cold) = look() {
+                return Ok(cold);
+            }
+            media
+                .write(STATE_AT, &[state])
+                .map_err(Error::unavailable)?;
         }
         guarded(|| {
             let opened = builder().create_with_backend(backend()).map_err(failed)?;
             Ok(Cold::Recovered(ManuallyDrop::new(opened)))
         })
     }
+}
+
+/// Calls a file closed that was not, which is a draft; answers what it said before. The newest
+/// commit of a file that is committed to in two phases is whole. To put such a file in order, the
+/// engine walks over all of it, or gives up at the first page that it cannot read.
+fn settle(media: &dyn Media) -> std::io::Result<Option<u8>> {
+    let mut state = [0];
+    if media.len()? <= STATE_AT {
+        return Ok(None);
+    }
+    media.read(STATE_AT, &mut state)?;
+    let [before] = state;
+    if before & (UNCLOSED | TWO_PHASES) != UNCLOSED | TWO_PHASES {
+        return Ok(None);
+    }
+    media.write(STATE_AT, &[before & !UNCLOSED])?;
+    Ok(Some(before))
 }
 
 /// What is wrong with the pages of the tables: with those that hold nothing of ours too, which the
@@ -136,6 +169,8 @@ pub(super) struct Doubts {
     pub(super) removed: Option<u64>,
     /// How many headers the table says it has.
     pub(super) rows: Option<u64>,
+    /// Whether all compacted versions can be read.
+    pub(super) has_floors: bool,
 }
 
 impl Doubts {
@@ -180,27 +215,20 @@ impl Base {
             applied: number("applied"),
             removed: number("removed"),
             rows: None,
+            has_floors: false,
         };
+        let (floors, has_floors) = readable_floors(&*database, &doubts);
+        doubts.has_floors = has_floors;
         let base = guarded(|| {
             let transaction = database.begin_read().map_err(failed)?;
-            Ok(Base {
-                header: transaction.open_table(HEADER).map_err(failed)?,
-                body: transaction.open_table(BODY).map_err(failed)?,
-                resource: transaction.open_table(RESOURCE).map_err(failed)?,
-                trash: transaction.open_table(TRASH).map_err(failed)?,
-                sweep: transaction.open_table(SWEEP).map_err(failed)?,
-                label: transaction.open_table(LABEL).map_err(failed)?,
-                label_past: transaction.open_table(LABEL_PAST).map_err(failed)?,
-                meta: Meta {
-                    epoch: doubts.epoch.unwrap_or(Epoch([0; 16])),
-                    seed: doubts.seed.unwrap_or_default(),
-                    applied: Version::new(doubts.applied.unwrap_or_default()),
-                    removed: doubts.removed.unwrap_or_default(),
-                },
-                floors: Arc::new(readable_floors(&*database, doubts.removed)),
-                fault,
-                _database: Arc::clone(&database) as _,
-            })
+            let meta = Meta {
+                epoch: doubts.epoch.unwrap_or(Epoch([0; 16])),
+                seed: doubts.seed.unwrap_or_default(),
+                applied: Version::new(doubts.applied.unwrap_or_default()),
+                removed: doubts.removed.unwrap_or_default(),
+            };
+            let database = Arc::clone(&database) as _;
+            Base::of(&transaction, meta, Arc::new(floors), fault, database)
         });
         if let Ok(base) = &base {
             doubts.rows = guarded(|| base.header.len().map_err(failed)).ok();
@@ -209,19 +237,23 @@ impl Base {
     }
 }
 
-/// The compacted versions up to the first that cannot be read.
-fn readable_floors(database: &impl ReadableDatabase, removed: Option<u64>) -> Floors {
-    let mut floors = Floors::new(removed.unwrap_or_default());
+/// The compacted versions up to the first that cannot be read, and whether that is all of them.
+fn readable_floors(database: &impl ReadableDatabase, doubts: &Doubts) -> (Floors, bool) {
+    let mut floors = Floors::new(doubts.removed.unwrap_or_default());
     // What can be read stays, whatever ends it.
-    let _ = guarded(|| {
+    let is_whole = guarded(|| {
         let transaction = database.begin_read().map_err(failed)?;
         let table = transaction.open_table(FLOOR).map_err(failed)?;
+        let (mut count, mut is_whole) = (0, true);
         for row in table.iter().map_err(failed)? {
             let (prefix, version) = row.map_err(|cause: StorageError| failed(cause))?;
             let raised = floors.raise(prefix.value(), Version::new(version.value()));
-            drop(raised);
+            is_whole &= raised.is_ok();
+            count += 1;
         }
-        Ok(())
+        Ok(is_whole && count == table.len().map_err(failed)?)
     });
-    floors
+    let newest = floors.newest().get();
+    let is_possible = doubts.applied.is_none_or(|applied| newest <= applied);
+    (floors, is_whole.unwrap_or(false) && is_possible)
 }

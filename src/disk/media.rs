@@ -341,6 +341,10 @@ impl StorageBackend for Backend {
     fn unlock_range(&self, _start: Limit, _end: Limit) -> Locked<()> {
         Ok(())
     }
+
+    fn query_lock_range(&self, _start: Limit, _end: Limit) -> Locked<bool> {
+        Ok(false)
+    }
 }
 
 #[cfg(test)]

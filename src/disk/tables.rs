@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
-    TableDefinition, WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -499,6 +499,17 @@ impl Base {
     {
         let transaction = database.begin_read().map_err(failed)?;
         let meta = read_meta(&transaction.open_table(META).map_err(failed)?)?;
+        Base::of(&transaction, meta, floors, fault, database)
+    }
+
+    /// The tables that this transaction sees, with what is known of their `meta`.
+    pub(super) fn of(
+        transaction: &ReadTransaction,
+        meta: Meta,
+        floors: Arc<Floors>,
+        fault: Arc<Fault>,
+        database: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Self, Error> {
         Ok(Base {
             header: transaction.open_table(HEADER).map_err(failed)?,
             body: transaction.open_table(BODY).map_err(failed)?,

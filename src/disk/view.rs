@@ -10,7 +10,7 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::body::Stored;
+use super::body::{BASE_STEPS_MAX, Stored};
 use super::overlay::{Entry, Layer};
 use super::record::{decode_shelved, shelved_version};
 use super::tables::{Base, VisitStored};
@@ -85,9 +85,6 @@ impl From<&Entry> for Slot {
 
 /// How many entries of a layer a scan takes at a time.
 const SCAN_STEP: usize = 64;
-
-/// The longest way from a body to the one it is built from.
-const BASE_STEPS_MAX: usize = 16;
 
 impl View {
     pub(super) fn new(state: Arc<State>) -> Self {

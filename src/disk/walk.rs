@@ -7,6 +7,7 @@
 //!
 //! An error of the medium ends a walk; it says nothing of what is stored.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::Shelf;
@@ -49,8 +50,8 @@ impl Base {
         })
     }
 
-    /// Visits every row up to the version `last`, and what of it cannot be read. `visit` says
-    /// whether a row is what its number says.
+    /// Visits every row up to the version `last`, and what of it cannot be read, each number once.
+    /// `visit` says whether a row is what its number says.
     pub(super) fn walk(
         &self,
         table: History,
@@ -59,13 +60,21 @@ impl Base {
     ) -> Result<(), Error> {
         let table = self.history(table);
         let mut next = 1;
+        // The rows that are not what their number says: a walk comes to one again if it ends
+        // behind it.
+        let mut wrong = BTreeSet::new();
         while next <= last {
             let result = self.read(|| {
                 for row in table.range(next..=last).map_err(failed)? {
                     let (version, bytes) = row.map_err(failed)?;
                     let version = version.value();
                     // A damaged number must not make the walk pass over those below it.
-                    if visit(Sight::Row(version, bytes.value())) && version >= next {
+                    if wrong.contains(&version) {
+                        continue;
+                    }
+                    if !visit(Sight::Row(version, bytes.value())) {
+                        wrong.insert(version);
+                    } else if version >= next {
                         next = version.saturating_add(1);
                     }
                 }
@@ -76,7 +85,12 @@ impl Base {
             };
             let reason = reason_of(error)?;
             let again = self.first_readable(table, next, last)?;
-            visit(Sight::Gap(next, again - 1, &reason));
+            for at in wrong.range(next..again).copied().chain([again]) {
+                if next < at {
+                    visit(Sight::Gap(next, at - 1, &reason));
+                }
+                next = at.saturating_add(1);
+            }
             next = again;
         }
         Ok(())

@@ -14,10 +14,17 @@
 //!                         the new tables would not read them
 //! ```
 //!
+//! Every call that changes a file passes a [`Gate`] first, so that the tests can cut a repair short
+//! at each of them. A folder that is set aside and has no `report.json` is of one that was.
+//!
 //! Absent on purpose: removing what was set aside. That is for the owner, when all is well.
 
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +41,70 @@ use crate::{Clock, Error, Options, SystemClock};
 const TABLES: &str = "store.redb";
 const NEW: &str = "store.redb.new";
 const LOGS: [&str; 2] = ["log.0", "log.1"];
+
+/// Asked before each call that changes a file: an error is the answer of that call.
+#[derive(Clone)]
+struct Gate(Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
+
+impl Gate {
+    /// Makes a change.
+    fn pass<T>(&self, change: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
+        let made = (self.0)().and_then(|()| change());
+        made.map_err(Error::unavailable)
+    }
+
+    fn sync(&self, folder: &Path) -> Result<(), Error> {
+        self.pass(|| File::open(folder)?.sync_all())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Error> {
+        self.pass(|| unless_missing(fs::remove_file(path)))
+    }
+}
+
+fn unless_missing(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A file behind the gate.
+struct Gated {
+    file: Arc<dyn Media>,
+    gate: Gate,
+}
+
+impl fmt::Debug for Gated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl Media for Gated {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        (self.gate.0)()?;
+        self.file.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        (self.gate.0)()?;
+        self.file.sync()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        (self.gate.0)()?;
+        self.file.write(offset, data)
+    }
+}
 
 /// Reads everything of a directory. Nothing in it is changed.
 pub(super) fn check_directory(directory: &Path) -> Result<Report, Error> {
@@ -80,6 +151,10 @@ fn check_owned(directory: &Path) -> Result<Report, Error> {
 
 /// Repairs a directory, if it needs it.
 pub(super) fn repair_directory(path: &Path) -> Result<Repair, Error> {
+    repair_through(&Gate(Arc::new(|| Ok(()))), path)
+}
+
+fn repair_through(gate: &Gate, path: &Path) -> Result<Repair, Error> {
     let volume: Arc<dyn Volume> = Arc::new(directory::open(path)?);
     let before = check_owned(path)?;
     if before.is_sound() {
@@ -91,10 +166,15 @@ pub(super) fn repair_directory(path: &Path) -> Result<Repair, Error> {
             ..Repair::default()
         });
     }
-    remove(&path.join(NEW))?;
-    let mut aside = Folder::new(path)?;
+    gate.remove(&path.join(NEW))?;
+    let mut aside = Folder::new(gate, path)?;
     let draft = draft_of(path);
-    let new = Arc::clone(&volume).open(NEW).map_err(Error::unavailable)?;
+    let open = |name| {
+        let file = gate.pass(|| Arc::clone(&volume).open(name))?;
+        let gate = gate.clone();
+        Ok::<_, Error>(Arc::new(Gated { file, gate }))
+    };
+    let new = open(NEW)?;
     let options = settings(
         &Options::new(),
         Epoch(random()?),
@@ -104,21 +184,18 @@ pub(super) fn repair_directory(path: &Path) -> Result<Repair, Error> {
         Ok(report) => report,
         Err(error) => {
             // Nothing was changed, so nothing is set aside.
-            fs::remove_dir_all(&aside.path).map_err(Error::unavailable)?;
-            remove(&path.join(NEW))?;
+            gate.pass(|| fs::remove_dir_all(&aside.path))?;
+            gate.remove(&path.join(NEW))?;
             return Err(error);
         }
     };
     report.before = before;
     let folder = aside.finish(path, &report)?;
-    match fs::remove_dir_all(path.join("index")) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(Error::unavailable(cause)),
-        _ => {}
-    }
-    fs::rename(path.join(NEW), path.join(TABLES)).map_err(Error::unavailable)?;
-    sync(path)?;
+    gate.pass(|| unless_missing(fs::remove_dir_all(path.join("index"))))?;
+    gate.pass(|| fs::rename(path.join(NEW), path.join(TABLES)))?;
+    gate.sync(path)?;
     for name in LOGS {
-        let log = Arc::clone(&volume).open(name).map_err(Error::unavailable)?;
+        let log = open(name)?;
         log.set_len(0)
             .and_then(|()| log.sync())
             .map_err(Error::unavailable)?;
@@ -128,67 +205,61 @@ pub(super) fn repair_directory(path: &Path) -> Result<Repair, Error> {
     Ok(report)
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(cause) if cause.kind() != ErrorKind::NotFound => Err(Error::unavailable(cause)),
-        _ => Ok(()),
-    }
-}
-
-fn sync(folder: &Path) -> Result<(), Error> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(Error::unavailable)
-}
-
 /// The folder of what is set aside.
 struct Folder {
+    gate: Gate,
     path: PathBuf,
     rows: BufWriter<File>,
 }
 
 impl Folder {
     /// A new folder, under a name that no other has.
-    fn new(directory: &Path) -> Result<Self, Error> {
+    fn new(gate: &Gate, directory: &Path) -> Result<Self, Error> {
         let mut seconds = SystemClock.now().0 / 1_000_000;
-        loop {
-            let path = directory.join(format!("set-aside-{seconds}"));
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    let rows = File::create(path.join("rows.ndjson"));
-                    let rows = BufWriter::new(rows.map_err(Error::unavailable)?);
-                    return Ok(Folder { path, rows });
+        let path = gate.pass(|| {
+            loop {
+                let path = directory.join(format!("set-aside-{seconds}"));
+                match fs::create_dir(&path) {
+                    Err(cause) if cause.kind() == ErrorKind::AlreadyExists => seconds += 1,
+                    made => return made.map(|()| path),
                 }
-                Err(cause) if cause.kind() == ErrorKind::AlreadyExists => seconds += 1,
-                Err(cause) => return Err(Error::unavailable(cause)),
             }
-        }
+        })?;
+        let rows = gate.pass(|| File::create(path.join("rows.ndjson")))?;
+        Ok(Folder {
+            gate: gate.clone(),
+            path,
+            rows: BufWriter::new(rows),
+        })
     }
 
     fn finish(self, directory: &Path, report: &Repair) -> Result<PathBuf, Error> {
-        let rows = self.rows.into_inner();
-        let rows = rows.map_err(|error| Error::unavailable(error.error()))?;
-        rows.sync_all().map_err(Error::unavailable)?;
+        let Folder { gate, path, rows } = self;
+        let rows = gate.pass(|| rows.into_inner().map_err(io::IntoInnerError::into_error))?;
+        gate.pass(|| rows.sync_all())?;
         for name in [TABLES, LOGS[0], LOGS[1]] {
             // A link costs nothing. The logs are emptied in place afterwards, so they are copied.
-            let (from, to) = (directory.join(name), self.path.join(name));
+            let (from, to) = (directory.join(name), path.join(name));
             if !from.exists() {
                 continue;
             }
-            let kept = if name == TABLES {
-                fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))
-            } else {
-                fs::copy(&from, &to).map(drop)
-            };
-            kept.and_then(|()| File::open(&to)?.sync_all())
-                .map_err(Error::unavailable)?;
+            gate.pass(|| {
+                if name == TABLES {
+                    fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop))
+                } else {
+                    fs::copy(&from, &to).map(drop)
+                }
+            })?;
+            gate.pass(|| File::open(&to)?.sync_all())?;
         }
-        let mut file = File::create(self.path.join("report.json")).map_err(Error::unavailable)?;
-        file.write_all(format!("{:#}\n", json_of(report)).as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(Error::unavailable)?;
-        sync(&self.path)?;
-        sync(directory)?;
-        Ok(self.path)
+        gate.pass(|| {
+            let mut file = File::create(path.join("report.json"))?;
+            file.write_all(format!("{:#}\n", json_of(report)).as_bytes())?;
+            file.sync_all()
+        })?;
+        gate.sync(&path)?;
+        gate.sync(directory)?;
+        Ok(path)
     }
 }
 
@@ -207,7 +278,8 @@ impl Aside for Folder {
             "bytes": hex(row.bytes),
             "object": object,
         });
-        writeln!(self.rows, "{line}").map_err(Error::unavailable)
+        let rows = &mut self.rows;
+        self.gate.pass(|| writeln!(rows, "{line}"))
     }
 }
 
@@ -222,9 +294,13 @@ fn json_of(report: &Repair) -> Value {
         "rewritten": report.rewritten,
         "lost": report.lost,
         "lostVersions": versions.map(ToString::to_string).collect::<Vec<_>>(),
+        "withheld": report.withheld,
+        "inDoubt": report.in_doubt,
+        "inDoubtObjects": texts(&report.in_doubt_keys),
         "setBack": report.set_back,
         "setBackObjects": texts(&report.set_back_keys),
         "namesLost": report.nameless,
+        "rootLost": report.rootless,
         "wrong": report.before.wrong,
         "findings": report.before.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })

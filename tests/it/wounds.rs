@@ -1,11 +1,15 @@
-//! Would catch a kind of damage that `check` names wrongly or not at all: a row that is missing,
-//! noise, in the place of another, a shelf that does not follow from the log, a number of `meta`.
+//! Would catch a kind of damage that `check` names wrongly, twice or not at all: a row that is
+//! missing, noise, in the place of another, a shelf that does not follow from the log, a number of
+//! `meta`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use annals::{FileMedia, Media, Place, Repair, Report, Store, Touches, Wound, wound};
 
 use crate::wreck::{Written, fill, verify, write};
+
+const PAGE_BYTES: usize = 4096;
 
 /// Damages a closed store, and answers what a check finds and a repair does.
 fn treat(wounds: &[Wound]) -> (Report, Repair) {
@@ -13,12 +17,7 @@ fn treat(wounds: &[Wound]) -> (Report, Repair) {
     let folder = tempfile::tempdir().unwrap();
     write(&image, folder.path());
     for one in wounds {
-        let file = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open(folder.path().join("store.redb"));
-        let media: Arc<dyn Media> = Arc::new(FileMedia::new(file.unwrap()));
-        wound(&media, *one).unwrap();
+        wound_in(folder.path(), *one);
     }
     let context = format!("{wounds:?}");
     let report = Store::check_directory(folder.path()).unwrap();
@@ -27,6 +26,78 @@ fn treat(wounds: &[Wound]) -> (Report, Repair) {
     assert!(repair.after.is_sound(), "{context}: {:#?}", repair.after);
     verify(folder.path(), &written, &repair, false, &context);
     (report, repair)
+}
+
+/// The versions that the findings in a table name.
+fn named(report: &Report, place: Place) -> Vec<u64> {
+    let findings = report.findings.iter().filter(|it| it.place == place);
+    let ranges = findings.filter_map(|it| it.versions);
+    let all = ranges.flat_map(|(first, last)| first.get()..=last.get());
+    all.collect()
+}
+
+#[test]
+fn what_is_wrong_at_the_end_of_a_stretch_is_told_once() {
+    let (image, _) = fill(true);
+    let pages = image[0].len() / PAGE_BYTES;
+    let mut stretches = 0;
+    for page in 1..pages {
+        let mut lost = image.clone();
+        lost[0].write(page * PAGE_BYTES, &[0; PAGE_BYTES]);
+        let folder = tempfile::tempdir().unwrap();
+        write(&lost, folder.path());
+        let report = Store::check_directory(folder.path()).unwrap();
+        for place in [Place::Header, Place::Body] {
+            let told = named(&report, place);
+            let once: std::collections::BTreeSet<u64> = told.iter().copied().collect();
+            assert_eq!(
+                told.len(),
+                once.len(),
+                "page {page}: {:#?}",
+                report.findings
+            );
+        }
+        // The rows before a page of headers that is out of reach are noise, and then it is.
+        let gaps = report
+            .findings
+            .iter()
+            .filter(|it| it.place == Place::Header);
+        let Some((first, last)) = gaps.filter_map(|it| it.versions).find(|it| it.0 < it.1) else {
+            continue;
+        };
+        if first.get() < 4 {
+            continue;
+        }
+        stretches += 1;
+        write(&image, folder.path());
+        let noisy = first.get() - 3..first.get();
+        for version in noisy.clone() {
+            wound_in(folder.path(), Wound::Noise(Place::Header, version));
+        }
+        lose_page(folder.path(), page);
+        let report = Store::check_directory(folder.path()).unwrap();
+        let told = named(&report, Place::Header);
+        let wanted: Vec<u64> = noisy.chain(first.get()..=last.get()).collect();
+        assert_eq!(told, wanted, "page {page}: {:#?}", report.findings);
+    }
+    assert!(stretches > 3, "only {stretches} pages of headers");
+}
+
+/// Damages the tables in a folder.
+fn wound_in(folder: &Path, one: Wound) {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(folder.join("store.redb"));
+    let media: Arc<dyn Media> = Arc::new(FileMedia::new(file.unwrap()));
+    wound(&media, one).unwrap();
+}
+
+fn lose_page(folder: &Path, page: usize) {
+    let path = folder.join("store.redb");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[page * PAGE_BYTES..(page + 1) * PAGE_BYTES].fill(0);
+    std::fs::write(&path, bytes).unwrap();
 }
 
 /// A revision in the middle of its key's history, the newest of a live key, and a whole body that

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use annals::{Repair, Store};
+use annals::{Key, Repair, Store};
 use clap::Args as Flags;
 
 use super::check::text;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     check_existing(&args.data_dir)?;
     let repair = Store::repair(&args.data_dir).map_err(|error| failure(&error))?;
     print::out(&shown(&repair))?;
-    let is_as_before = repair.set_back == 0 && !repair.nameless;
+    let is_as_before = repair.set_back == 0 && repair.in_doubt == 0 && !repair.nameless;
     Ok(if repair.after.is_sound() && is_as_before {
         Exit::Done
     } else {
@@ -52,21 +52,36 @@ fn shown(repair: &Repair) -> String {
             ),
             row("of these linked anew", repair.rewritten),
             row("revisions lost", repair.lost),
+            row(
+                "revisions set aside that retention may have removed",
+                repair.withheld,
+            ),
             row("objects that are not what they were", repair.set_back),
         ],
     );
-    if repair.set_back > 0 {
-        out.push_str("\nThese objects have an older state than they had, or none:\n");
-        let keys = repair.set_back_keys.iter().take(NAMES_MAX);
-        keys.for_each(|key| out.push_str(&format!("  {}\n", print::clean(&key.to_string()))));
-        if repair.set_back > NAMES_MAX as u64 {
-            out.push_str("  and more, see report.json\n");
-        }
-    }
+    name(
+        &mut out,
+        "These objects have an older state than they had, or none:",
+        &repair.set_back_keys,
+        repair.set_back,
+    );
+    name(
+        &mut out,
+        "Of these objects it cannot be told whether retention had removed them: they are not in \
+         the store, and what was found of them is in rows.ndjson:",
+        &repair.in_doubt_keys,
+        repair.in_doubt,
+    );
     if repair.nameless {
         out.push_str(
             "\nIt cannot be told whose the lost revisions were: any object may have an older state \
              than it had.\nReads of older versions are answered with \"gone\" from now on.\n",
+        );
+    }
+    if repair.rootless {
+        out.push_str(
+            "\nThe root of the tables is lost: what retention had removed counts as lost, and some of \
+             it may be back.\n",
         );
     }
     if let Some(folder) = &repair.set_aside {
@@ -77,4 +92,17 @@ fn shown(repair: &Repair) -> String {
     }
     out.push_str(&text(&report(&repair.after)));
     out
+}
+
+/// A sentence and the objects it is about, if there are any.
+fn name(out: &mut String, about: &str, keys: &[Key], count: u64) {
+    if count == 0 {
+        return;
+    }
+    out.push_str(&format!("\n{about}\n"));
+    let shown = keys.iter().take(NAMES_MAX);
+    shown.for_each(|key| out.push_str(&format!("  {}\n", print::clean(&key.to_string()))));
+    if count > NAMES_MAX as u64 {
+        out.push_str("  and more, see report.json\n");
+    }
 }

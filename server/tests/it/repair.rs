@@ -1,14 +1,17 @@
 //! Catches an `annals check` that calls a damaged store sound, changes it, or is not to be had of a
-//! running server, and an `annals repair` that leaves the server unable to start.
+//! running server, and an `annals repair` that leaves the server unable to start, or lets a page
+//! token of the old line of history go on in the new one.
 
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 
-use serde_json::Value;
+use annals_server::client::Path;
+use serde_json::{Value, json};
 
 use super::server::Server;
 
 const PLAYLISTS: usize = 40;
+const PLAYLIST_PATH: &str = "/apis/playlist.grafana.app/v0alpha1/namespaces/default/playlists";
 
 /// Zeroes the pages of the tables in which these bytes stand.
 fn wipe(file: &std::path::Path, needle: &[u8]) -> usize {
@@ -83,4 +86,39 @@ async fn check_and_repair_from_the_command_line() {
     let line = "annals get playlists -n default -o name | wc -l";
     let left = server.shell().ok(line).await;
     assert!(left.trim().parse::<usize>().unwrap() <= PLAYLISTS);
+}
+
+#[tokio::test]
+async fn a_page_token_of_before_a_repair_is_gone_and_leaves_a_way_on() {
+    let mut server = Server::start().await;
+    for number in 0..PLAYLISTS {
+        let playlist = json!({
+            "apiVersion": "playlist.grafana.app/v0alpha1",
+            "kind": "Playlist",
+            "metadata": {"name": format!("p{number}"), "namespace": "default"},
+            "spec": {"title": "a list", "interval": "5m", "items": []},
+        });
+        let path = Path::new(PLAYLIST_PATH);
+        server.client().post(&path, Some(&playlist)).await.unwrap();
+    }
+    let page = |token: Option<&str>| {
+        let path = Path::new(PLAYLIST_PATH).query("limit", "9");
+        path.query_if("continue", token)
+    };
+    let first = server.client().get(&page(None)).await.unwrap();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    assert!(server.client().get(&page(Some(token))).await.is_ok());
+    assert!(server.stop().await.success());
+    assert!(wipe(&server.data().join("store.redb"), b"p17") > 0);
+    let data = server.data().display().to_string();
+    server
+        .shell()
+        .run(&format!("annals repair --data-dir {data}"))
+        .await;
+    server.start_again().await;
+    let refused = server.client().get(&page(Some(token))).await.unwrap_err();
+    assert_eq!(refused.code(), Some(410), "{refused}");
+    let fresh = server.client().get(&page(None)).await.unwrap();
+    let token = fresh["metadata"]["continue"].as_str().unwrap();
+    assert!(server.client().get(&page(Some(token))).await.is_ok());
 }

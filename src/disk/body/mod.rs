@@ -46,6 +46,9 @@ use crate::model::Version;
 use delta::Delta;
 use pack::unpack;
 
+/// The longest way from a body to the one it is built from that a reader goes.
+pub(super) const BASE_STEPS_MAX: usize = 16;
+
 /// No stored body says that it is longer.
 const LENGTH_MAX: usize = 1 << 30;
 

@@ -16,7 +16,7 @@ use std::io;
 
 use super::super::media::Media;
 
-const PAGE_BYTES: u64 = 4096;
+pub(super) const PAGE_BYTES: u64 = 4096;
 const LEAF: u8 = 1;
 /// No leaf is longer: an object is smaller than this.
 const LEAF_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -29,6 +29,8 @@ pub(super) struct Found<'a> {
     pub(super) bytes: &'a [u8],
     /// Where the bytes stand in the file.
     pub(super) offset: u64,
+    /// Which row of its leaf it is.
+    pub(super) row: usize,
 }
 
 /// Visits whatever looks like a row.
@@ -71,6 +73,7 @@ pub(super) fn carve(media: &dyn Media, mut visit: impl FnMut(Found<'_>)) -> io::
                     key: u64::from_le_bytes(key),
                     bytes,
                     offset: start + from as u64,
+                    row,
                 });
             }
             from = if to >= values { to } else { from };
@@ -90,7 +93,7 @@ fn read_to(media: &dyn Media, start: u64, page: &mut Vec<u8>, length: usize) -> 
 /// stands: the leaf for which `rank` is the highest. Both ends of each row are stored.
 pub(super) fn carve_texts(
     media: &dyn Media,
-    rank: impl Fn(&BTreeMap<String, Vec<u8>>) -> Option<u64>,
+    mut rank: impl FnMut(&BTreeMap<String, Vec<u8>>) -> Option<u64>,
 ) -> io::Result<Option<BTreeMap<String, Vec<u8>>>> {
     let length = media.len()?;
     let mut page = vec![0; PAGE_BYTES as usize];
@@ -107,7 +110,16 @@ pub(super) fn carve_texts(
     Ok(best.map(|(_, texts)| texts))
 }
 
-fn texts_of(page: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
+/// How long the leaf in this page is, if both ends of each row are stored.
+pub(super) fn leaf_bytes(page: &[u8]) -> Option<usize> {
+    let rows = usize::from(u16::from_le_bytes([*page.get(2)?, *page.get(3)?]));
+    let at = HEAD_BYTES + 4 * (2 * rows).checked_sub(1)?;
+    let end = page.get(at..at + 4)?.try_into().ok()?;
+    usize::try_from(u32::from_le_bytes(end)).ok()
+}
+
+/// The rows of a leaf of a table from text to bytes.
+pub(super) fn texts_of(page: &[u8]) -> Option<BTreeMap<String, Vec<u8>>> {
     let rows = usize::from(u16::from_le_bytes([*page.get(2)?, *page.get(3)?]));
     if *page.first()? != LEAF || rows == 0 {
         return None;

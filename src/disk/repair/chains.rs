@@ -13,6 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Action, Header, Version};
 
+/// What retention may have removed of what is missing. Of a key it removes the oldest revisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    Nothing,
+    /// Nothing above the compacted version of a collection.
+    Below,
+    /// It is not known how far it came.
+    Anything,
+}
+
 /// What becomes of the revisions of one key.
 #[derive(Debug, Default)]
 pub(super) struct Chain {
@@ -20,16 +30,53 @@ pub(super) struct Chain {
     pub(super) headers: Vec<Header>,
     /// Below this version the state of the key is not whole; zero if all of it is there.
     pub(super) floor: Version,
-    /// How many lost revisions the gaps between ordinals account for.
-    pub(super) accounted: u64,
+    /// How many revisions of the key are lost, by their ordinals: at least and at most.
+    pub(super) lost: (u64, u64),
+    /// Those of them whose version a link tells.
+    pub(super) lost_versions: Vec<Version>,
     /// How many headers are not what they were.
     pub(super) rewritten: u64,
 }
 
+/// How many revisions before the oldest one that is there are lost, at least and at most, and not
+/// removed.
+fn lost_before(first: &Header, floor: Version, removed: Removed) -> (u64, u64) {
+    let Some(previous) = first.previous else {
+        return (0, 0);
+    };
+    // An earlier life of the key may have been removed as a whole.
+    let is_new_life = first.action == Action::Created && previous <= floor;
+    let least = match removed {
+        Removed::Nothing => first.ordinal,
+        Removed::Below if first.version > floor && !is_new_life => {
+            // From the far link on everything is above the compacted version, if that is.
+            let far = if first.jump > floor {
+                first.ordinal.saturating_sub(first.jump_ordinal)
+            } else {
+                0
+            };
+            far.max(1)
+        }
+        Removed::Below | Removed::Anything => 0,
+    };
+    (least.min(first.ordinal), first.ordinal)
+}
+
 /// Links the readable revisions of a key, oldest first. `whole` are the versions whose body is
 /// there and has no base; `floor` is the compacted version so far.
-pub(super) fn relink(readable: &[Header], whole: &BTreeSet<Version>, floor: Version) -> Chain {
+pub(super) fn relink(
+    readable: &[Header],
+    whole: &BTreeSet<Version>,
+    floor: Version,
+    removed: Removed,
+) -> Chain {
     let mut chain = Chain::default();
+    if let Some(first) = readable.first() {
+        chain.lost = lost_before(first, floor, removed);
+        if chain.lost.0 > 0 {
+            chain.lost_versions.extend(first.previous);
+        }
+    }
     let mut ordinals: BTreeMap<Version, u64> = BTreeMap::new();
     let mut is_cut = false;
     for old in readable {
@@ -37,13 +84,7 @@ pub(super) fn relink(readable: &[Header], whole: &BTreeSet<Version>, floor: Vers
         match chain.headers.last() {
             // An earlier life of the key may have been removed as a whole.
             None if old.action == Action::Created && old.previous <= Some(floor) => {}
-            None if old.previous.is_some() => {
-                // Above the compacted version nothing was removed: all before it is lost.
-                if old.version > floor {
-                    chain.accounted += old.ordinal;
-                }
-                chain.floor = chain.floor.max(old.version);
-            }
+            None if old.previous.is_some() => chain.floor = chain.floor.max(old.version),
             None => {}
             Some(before) => {
                 let follows = old.previous == readable_before(&chain.headers);
@@ -52,7 +93,10 @@ pub(super) fn relink(readable: &[Header], whole: &BTreeSet<Version>, floor: Vers
                     chain.floor = chain.floor.max(old.version);
                     let known = readable.iter().rev().find(|it| it.version < old.version);
                     let known = known.map_or(0, |it| it.ordinal + 1);
-                    chain.accounted += old.ordinal.saturating_sub(known);
+                    let count = old.ordinal.saturating_sub(known);
+                    chain.lost.0 += count;
+                    chain.lost.1 += count;
+                    chain.lost_versions.extend(old.previous);
                 }
                 if is_cut {
                     let (jump, jump_ordinal) = far_link(&chain.headers, before);

@@ -4,12 +4,16 @@
 //! too, then, for its header, in the entry of a shelf, and at last in the raw pages. All of these
 //! hold checks tied to key or version, so whatever fits is the revision.
 //!
+//! What fits may still be one that retention has removed: old pages and old frames keep it. So a
+//! header from there, a *stray*, is taken only if it is certain that its row is lost and was not
+//! removed; `strays` says when that is. The others are *withheld*: set aside, and not in the store.
+//!
 //! Memory: about 100 bytes a revision, and the two files of the commit log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::body::Stored;
+use super::super::body::{BASE_STEPS_MAX, Stored};
 use super::super::cold::Doubts;
 use super::super::log::{self, LOG_NAMES};
 use super::super::media::Media;
@@ -18,13 +22,14 @@ use super::super::tables::{Base, decode_seed, header_at};
 use super::super::walk::{History, Sight};
 use super::super::{Place, Shelf, Volume};
 use super::carve::{carve, carve_texts};
+use super::roots::{self, number_of};
 use super::{Aside, Row, TABLES_NAME};
 use crate::Error;
 use crate::model::{Epoch, Header, Key, Version};
 
 /// Where the bytes of a row stand.
 #[derive(Clone, Debug)]
-enum At {
+pub(super) enum At {
     Table,
     Log {
         file: usize,
@@ -39,23 +44,37 @@ enum At {
     Made(Arc<[u8]>),
 }
 
-/// The longest way from a body to the one it is built from.
-const BASE_STEPS_MAX: usize = 16;
-
 /// Everything that can be read.
 pub(super) struct Source {
     pub(super) base: Option<Base>,
+    /// Whether the header of the file was lost.
+    pub(super) is_root_found: bool,
+    /// Whether `applied` is what the tables say, and fits.
+    pub(super) is_applied_known: bool,
     pub(super) doubts: Doubts,
     raw: Arc<dyn Media>,
     logs: Vec<Vec<u8>>,
-    headers: BTreeMap<u64, At>,
-    bodies: BTreeMap<u64, Vec<At>>,
+    pub(super) headers: BTreeMap<u64, At>,
+    pub(super) bodies: BTreeMap<u64, Vec<At>>,
     /// Versions whose row is there and cannot be read.
-    damaged: BTreeSet<u64>,
+    pub(super) damaged: BTreeSet<u64>,
     /// Versions that may have been there: first and last.
     gaps: Vec<(u64, u64)>,
-    /// The keys on the shelves, if both could be read to their ends.
-    shelved: Option<BTreeSet<Key>>,
+    /// How many rows of headers the table says it has beside those that were seen.
+    pub(super) unseen: u64,
+    /// The versions whose header was found in an old page or an old frame only.
+    pub(super) strays: BTreeSet<u64>,
+    /// What is missing between the rows of a leaf, which were written in order: it was removed. In
+    /// the order of the first; the last is the greatest so far.
+    pub(super) holes: Vec<(u64, u64)>,
+    /// Those of them that retention may have removed; their headers.
+    pub(super) withheld: BTreeMap<u64, At>,
+    /// The keys on the shelves.
+    pub(super) shelved: BTreeSet<Key>,
+    /// Whether both shelves could be read to their ends.
+    pub(super) is_shelved_whole: bool,
+    /// The keys of which it cannot be told whether they are on a shelf.
+    pub(super) unlocated: BTreeSet<Key>,
     /// How many rows were found elsewhere than in their table.
     pub(super) restored: u64,
 }
@@ -63,6 +82,19 @@ pub(super) struct Source {
 impl Source {
     /// Reads the files of a volume, which are not changed if it is a draft.
     pub(super) fn read(volume: &Arc<dyn Volume>, aside: &mut dyn Aside) -> Result<Self, Error> {
+        let source = Source::read_from(volume, aside, true)?;
+        // It can only be told now whether the root that was found is an old one.
+        if source.is_old() {
+            return Source::read_from(volume, aside, false);
+        }
+        Ok(source)
+    }
+
+    fn read_from(
+        volume: &Arc<dyn Volume>,
+        aside: &mut dyn Aside,
+        may_find_root: bool,
+    ) -> Result<Self, Error> {
         let open = |name: &str| {
             let file = Arc::clone(volume).open(name);
             file.map_err(|cause| Error::unavailable(format!("{name}: {cause}")))
@@ -73,9 +105,20 @@ impl Source {
         }
         // The engine may not even open the file; what it would write then is not read here.
         let raw = open(TABLES_NAME)?;
-        let (base, doubts) = Base::of_damaged(&open(TABLES_NAME)?)?;
+        let (mut base, mut doubts) = Base::of_damaged(&open(TABLES_NAME)?)?;
+        let mut is_root_found = false;
+        if base.is_none() && may_find_root {
+            let media = open(TABLES_NAME)?;
+            if roots::write_header(&*media).map_err(Error::unavailable)? {
+                (base, doubts) = Base::of_damaged(&media)?;
+                is_root_found = base.is_some();
+            }
+        }
+        let is_applied_known = doubts.applied.is_some() && !doubts.is_count_wrong();
         let mut source = Source {
             base,
+            is_root_found,
+            is_applied_known,
             doubts,
             raw,
             logs,
@@ -83,7 +126,13 @@ impl Source {
             bodies: BTreeMap::new(),
             damaged: BTreeSet::new(),
             gaps: Vec::new(),
-            shelved: None,
+            unseen: 0,
+            strays: BTreeSet::new(),
+            holes: Vec::new(),
+            withheld: BTreeMap::new(),
+            shelved: BTreeSet::new(),
+            is_shelved_whole: false,
+            unlocated: BTreeSet::new(),
             restored: 0,
         };
         source.read_tables(aside)?;
@@ -91,7 +140,8 @@ impl Source {
         source.read_log()?;
         source.read_shelves(aside)?;
         source.read_pages()?;
-        source.forget_removed()?;
+        source.look_up()?;
+        source.judge()?;
         Ok(source)
     }
 
@@ -121,8 +171,22 @@ impl Source {
         let head = self.head();
         let bodies = self.bodies.range(..=head).map(|(at, _)| *at);
         bodies
-            .filter(|at| !self.headers.contains_key(at) && self.may_be(*at))
+            .filter(|at| !self.headers.contains_key(at) && !self.withheld.contains_key(at))
+            .filter(|at| self.may_be(*at))
             .collect()
+    }
+
+    /// Whether every object is known by its newest revision, whatever else is lost.
+    pub(super) fn knows_all_names(&self) -> bool {
+        let applied = self.doubts.applied.unwrap_or(0);
+        self.is_shelved_whole
+            && !self.doubts.is_count_wrong()
+            && (applied + 1..=self.head()).all(|version| self.headers.contains_key(&version))
+    }
+
+    /// Whether the row of a version is there and cannot be read.
+    pub(super) fn is_damaged(&self, version: u64) -> bool {
+        self.damaged.contains(&version)
     }
 
     /// Whether a version may have been lost: its row is damaged, or was out of reach.
@@ -142,7 +206,7 @@ impl Source {
         };
         let (headers, bodies) = (&mut self.headers, &mut self.bodies);
         let (damaged, gaps) = (&mut self.damaged, &mut self.gaps);
-        let (mut failure, mut rows) = (None, 0);
+        let mut failure = None;
         let last = u64::MAX - 1;
         // A row that is walked past and not found by its number is kept as it is.
         let place = |table, version, bytes: &[u8]| match base.row(table, version, |_| Ok(())) {
@@ -151,16 +215,17 @@ impl Source {
         };
         base.walk(History::Headers, last, &mut |sight| match sight {
             Sight::Row(version, bytes) => {
-                rows += 1;
                 let Err(error) = header_at(version, bytes) else {
                     headers.insert(version, place(History::Headers, version, bytes));
                     return true;
                 };
-                damaged.insert(version);
                 if let Ok(header) = decode_header(bytes) {
-                    // It is whole, and stands in the place of another.
+                    // It is whole, and stands in the place of another, or its number is damaged.
+                    gaps.push((version, version));
                     let own = header.version.get();
                     headers.entry(own).or_insert_with(|| At::Made(bytes.into()));
+                } else {
+                    damaged.insert(version);
                 }
                 let row = Row::new(Place::Header, version, bytes, &error);
                 failure = failure.take().or(aside.row(&row).err());
@@ -177,11 +242,21 @@ impl Source {
             }
             true
         })?;
-        // Where the tables say that there is more than can be seen, any version may be missing.
-        if self.doubts.is_count_wrong() || self.doubts.rows != Some(rows) {
-            gaps.push((1, u64::MAX));
+        // A row that was walked past twice is one.
+        let seen = (headers.len() + damaged.len()) as u64;
+        self.unseen = self.doubts.rows.unwrap_or(0).saturating_sub(seen);
+        // Where the tables say that there is more than the gaps hold, any version may be missing.
+        if self.doubts.is_count_wrong() || self.unseen > self.slots() {
+            self.gaps.push((1, u64::MAX));
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// How many versions of the tables are in gaps.
+    pub(super) fn slots(&self) -> u64 {
+        let applied = self.doubts.applied.unwrap_or(0);
+        let inside = |(first, last): &(u64, u64)| (*last).min(applied).saturating_sub(first - 1);
+        self.gaps.iter().map(inside).sum()
     }
 
     /// Looks for `meta` in the raw pages, if its tree is lost. Its seed has a check of its own, and
@@ -190,10 +265,11 @@ impl Source {
         if self.doubts.seed.is_some() {
             return Ok(());
         }
-        let number = |row: &Vec<u8>| Some(u64::from_le_bytes(row.as_slice().try_into().ok()?));
+        let mut removed = None;
         let found = carve_texts(&*self.raw, |meta| {
             decode_seed(meta.get("seed")?)?;
-            number(meta.get("applied")?)
+            removed = removed.max(number_of(meta, "removed"));
+            number_of(meta, "applied")
         });
         let Some(meta) = found.map_err(Error::unavailable)? else {
             return Ok(());
@@ -202,8 +278,9 @@ impl Source {
         doubts.seed = meta.get("seed").and_then(|row| decode_seed(row));
         let epoch = || Some(Epoch(meta.get("epoch")?.as_slice().try_into().ok()?));
         doubts.epoch = doubts.epoch.or_else(epoch);
-        doubts.applied = doubts.applied.or(meta.get("applied").and_then(number));
-        doubts.removed = doubts.removed.or(meta.get("removed").and_then(number));
+        doubts.applied = doubts.applied.or(number_of(&meta, "applied"));
+        // Of several copies that are as new, any may be the newest: it only grows.
+        doubts.removed = doubts.removed.or(removed);
         Ok(())
     }
 
@@ -224,10 +301,13 @@ impl Source {
                     length: range.len(),
                 };
                 if is_it && !self.headers.contains_key(&version) {
-                    let is_new = version > applied;
+                    let is_new = self.is_applied_known && version > applied;
                     if is_new || self.may_be(version) {
                         self.headers.insert(version, at(record.header));
-                        self.restored += u64::from(!is_new);
+                        if !is_new {
+                            self.strays.insert(version);
+                            self.restored += 1;
+                        }
                     }
                 }
                 self.bodies
@@ -247,16 +327,15 @@ impl Source {
         let (mut keys, mut found) = (BTreeSet::new(), Vec::new());
         let (mut is_whole, mut failure) = (true, None);
         for (shelf, place) in [(Shelf::Live, Place::Resource), (Shelf::Trash, Place::Trash)] {
+            let mut count = 0;
             let ended = base.walk_shelf(shelf, &mut |text, bytes| {
+                count += 1;
                 let Some(key) = Key::decode(text).ok() else {
                     is_whole = false;
                     return;
                 };
                 match decode_shelved(bytes, key.clone()) {
-                    Ok(header) if !self.headers.contains_key(&header.version.get()) => {
-                        found.push(header);
-                    }
-                    Ok(_) => {}
+                    Ok(header) => found.push(header),
                     Err(error) => {
                         is_whole = false;
                         let row = Row::new(place, 0, bytes, &error);
@@ -265,18 +344,26 @@ impl Source {
                 }
                 keys.insert(key);
             })?;
-            is_whole &= ended.is_none();
+            is_whole &= ended.is_none() && base.count(shelf).is_ok_and(|all| all == count);
         }
         for header in found {
-            let version = header.version.get();
-            if self.may_be(version) {
-                let bytes = encode_header(&header)?.into();
-                self.headers.insert(version, At::Made(bytes));
-                self.restored += 1;
-            }
+            self.take_shelved(&header)?;
         }
-        self.shelved = is_whole.then_some(keys);
+        self.shelved = keys;
+        self.is_shelved_whole = is_whole;
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Takes the header of an entry, if its own row may be lost. What is on a shelf was not removed.
+    pub(super) fn take_shelved(&mut self, header: &Header) -> Result<(), Error> {
+        let version = header.version.get();
+        self.strays.remove(&version);
+        if !self.headers.contains_key(&version) && self.may_be(version) {
+            let bytes = encode_header(header)?.into();
+            self.headers.insert(version, At::Made(bytes));
+            self.restored += 1;
+        }
+        Ok(())
     }
 
     /// Looks through the raw pages, if anything is missing.
@@ -289,29 +376,48 @@ impl Source {
             }
         }
         let is_whole = wanted.is_empty() && self.damaged.is_empty() && self.gaps.is_empty();
-        if is_whole && self.base.is_some() {
+        if is_whole && self.base.is_some() && !self.is_root_found {
             return Ok(());
         }
         let (mut headers, mut bodies) = (Vec::new(), Vec::new());
         let raw = Arc::clone(&self.raw);
+        // The row of a header before this one: which it is of its leaf, and its version.
+        let (mut before, mut holes) = ((0, 0), Vec::new());
         let carved = carve(&*raw, |row| {
             let at = At::Raw {
                 offset: row.offset,
                 length: row.bytes.len(),
             };
             if decode_header(row.bytes).is_ok_and(|header| header.version.get() == row.key) {
+                if row.row > 0 && row.row == before.0 + 1 && row.key > before.1 + 1 {
+                    holes.push((before.1 + 1, row.key - 1));
+                }
+                before = (row.row, row.key);
                 if !self.headers.contains_key(&row.key) && self.may_be(row.key) {
                     headers.push((row.key, at));
                 }
-            } else if (wanted.contains(&row.key) || self.may_be(row.key))
+                return;
+            }
+            before = (usize::MAX - 1, 0);
+            if (wanted.contains(&row.key) || self.may_be(row.key))
                 && Stored::parse(row.bytes).is_ok()
             {
                 bodies.push((row.key, at));
             }
         });
         carved.map_err(Error::unavailable)?;
+        holes.sort_unstable();
+        let mut last = 0;
+        for hole in &mut holes {
+            last = last.max(hole.1);
+            hole.1 = last;
+        }
+        self.holes = holes;
         for (version, at) in headers {
-            self.restored += u64::from(self.headers.insert(version, at).is_none());
+            if self.headers.insert(version, at).is_none() {
+                self.strays.insert(version);
+                self.restored += 1;
+            }
         }
         for (version, at) in bodies {
             self.bodies.entry(version).or_default().push(at);
@@ -319,34 +425,8 @@ impl Source {
         Ok(())
     }
 
-    /// Leaves out what retention has removed and the raw pages still have: it is at or below the
-    /// compacted version, was found in no table, and its key is on no shelf.
-    fn forget_removed(&mut self) -> Result<(), Error> {
-        let (Some(base), Some(shelved)) = (&self.base, &self.shelved) else {
-            return Ok(());
-        };
-        let mut removed = Vec::new();
-        for (version, at) in &self.headers {
-            if matches!(at, At::Table) || self.damaged.contains(version) {
-                continue;
-            }
-            let Some(header) = self.header(*version)? else {
-                continue;
-            };
-            let floor = base.floors.get(&header.key.collection());
-            if header.version <= floor && !shelved.contains(&header.key) {
-                removed.push(*version);
-            }
-        }
-        for version in removed {
-            self.headers.remove(&version);
-            self.bodies.remove(&version);
-        }
-        Ok(())
-    }
-
     /// What `look` makes of the bytes of a row.
-    fn bytes<T>(
+    pub(super) fn bytes<T>(
         &self,
         table: History,
         version: u64,
