@@ -60,6 +60,16 @@ impl Scope {
         matches!(self, Scope::All)
     }
 
+    /// Whether the two are one scope, compiled once.
+    #[must_use]
+    pub fn is_same(&self, other: &Scope) -> bool {
+        match (self, other) {
+            (Scope::All, Scope::All) => true,
+            (Scope::Only(one), Scope::Only(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+
     /// Whether an object with this header is covered.
     #[must_use]
     pub fn covers(&self, header: &Header) -> bool {
@@ -84,6 +94,24 @@ impl Scope {
     #[must_use]
     pub fn reaches(&self, group: &str, resource: &str, namespace: Option<&str>) -> bool {
         self.any(|grant| grant.fits(group, resource, namespace))
+    }
+
+    /// Whether anything in this namespace may be covered, of whatever kind.
+    #[must_use]
+    pub fn enters(&self, namespace: &str) -> bool {
+        let is_here = |own: &String| own == namespace;
+        self.any(|grant| grant.namespace.as_ref().is_none_or(is_here))
+    }
+
+    /// Whether it takes a look at where an object stands to say what is covered.
+    #[must_use]
+    pub fn is_by_folder(&self) -> bool {
+        match self {
+            Scope::All => false,
+            Scope::Only(grants) => grants
+                .iter()
+                .any(|grant| matches!(grant.reach, Reach::Folders(_))),
+        }
     }
 
     fn any(&self, is_fit: impl Fn(&Grant) -> bool) -> bool {

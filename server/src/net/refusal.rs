@@ -28,7 +28,27 @@ pub fn refuse(code: StatusCode, reason: &str, message: &str) -> Response {
 
 /// The answer to a request without a valid proof. It never says which part was wrong.
 pub(super) fn unauthorized() -> Response {
-    refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    let mut response = refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
+    for way in [
+        "Bearer realm=\"annals\"",
+        "Basic realm=\"annals\", charset=\"UTF-8\"",
+    ] {
+        let way = HeaderValue::from_static(way);
+        response.headers_mut().append(header::WWW_AUTHENTICATE, way);
+    }
+    response
+}
+
+/// The answer to one who has failed too often.
+pub(super) fn too_many(seconds: u64) -> Response {
+    let mut response = refuse(
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooManyRequests",
+        "too many failed logins, please try again later",
+    );
+    let wait = HeaderValue::from(seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, wait);
+    response
 }
 
 #[cfg(test)]

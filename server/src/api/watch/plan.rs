@@ -12,8 +12,11 @@
 
 use std::time::Duration;
 
+use annals::access::Verb;
 use annals::{Collection, Error, Filter, Version, Watch};
 use tokio::time::Instant;
+
+use super::guard::Guard;
 
 use crate::api::call::{Call, Subject};
 use crate::api::failure::general;
@@ -35,6 +38,7 @@ pub(super) struct Plan {
     /// What is sent before the first change: the objects of this version.
     pub(super) initial: Option<Version>,
     pub(super) watch: Watch,
+    pub(super) guard: Guard,
 }
 
 /// The kind that the path names.
@@ -50,8 +54,11 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
     let of = subject(call)?;
     let form = call.form()?;
     let query = call.query.list()?;
-    let (collection, filter) = (of.collection()?, of.filter(&query)?);
+    let (collection, mut filter) = (of.collection()?, of.filter(&query)?);
+    call.enter(Verb::Watch, &of, "")?;
     let store = call.api.store();
+    // Before anything is looked at: what happens later wakes the watch.
+    let guard = Guard::new(call)?;
     let head = store.snapshot().map_err(|error| general(&error))?.version();
     let asked = query.resource_version.unwrap_or(0);
     if asked > head.get() {
@@ -60,6 +67,7 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
     let wants_initial = query.send_initial_events.unwrap_or(asked == 0);
     let from_past = asked > 0 && query.send_initial_events != Some(true);
     let after = if from_past { Version::new(asked) } else { head };
+    filter.scope = call.scope(Verb::Watch, &of, head)?;
     let watch = store.watch(collection.clone(), filter.clone(), after);
     let watch = watch.map_err(|error| refuse(&error))?;
     Ok(Plan {
@@ -68,6 +76,7 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
         form,
         ends: Instant::now() + lifetime(query.timeout_seconds),
         initial: wants_initial.then_some(head),
+        guard,
         query,
         watch,
     })
