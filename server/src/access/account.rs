@@ -359,6 +359,13 @@ mod tests {
         ] {
             assert_eq!(read(bad), Err(field.to_owned()));
         }
+        for (count, fits) in [(limits::PLACES, true), (limits::PLACES + 1, false)] {
+            let places = vec![json!({"role": "viewer"}); count];
+            assert_eq!(read(json!(places)).is_ok(), fits, "{count} places");
+            let folders: Vec<String> = (0..count).map(|at| at.to_string()).collect();
+            let place = json!({"role": "viewer", "namespace": "a", "folders": folders});
+            assert_eq!(read(json!([place])).is_ok(), fits, "{count} folders");
+        }
     }
 
     #[test]

@@ -226,3 +226,38 @@ fn refuse(row: Row, name: &str, error: &Error) -> Status {
         _ => general(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Catches a password that is too easy to guess, one that is too long to check, and one that is
+    //! answered although the caller gave it.
+    use super::*;
+
+    #[test]
+    fn a_password_has_a_shortest_and_a_longest_length() {
+        let most = limits::PASSWORD_BYTES;
+        for (bytes, fits) in [
+            (1, false),
+            (PASSWORD_BYTES_MIN - 1, false),
+            (PASSWORD_BYTES_MIN, true),
+            (most, true),
+            (most + 1, false),
+            (100 * most, false),
+        ] {
+            let read = password(&json!({"password": "x".repeat(bytes)}));
+            assert_eq!(read.is_ok(), fits, "{bytes}");
+            if let Ok((seal, made)) = read {
+                assert!(made.is_none() && seal.starts_with("19456:2:1:"));
+            }
+        }
+        assert_eq!(
+            password(&json!({"password": ""})),
+            Ok((String::new(), None))
+        );
+        assert!(password(&json!({"password": 7})).is_err());
+        let (seal, made) = password(&json!({})).unwrap();
+        let (field, secret) = made.unwrap();
+        assert_eq!((field, secret.len()), ("password", 43));
+        assert!(Sealed::parse(&seal).unwrap().is_of(secret.as_bytes()));
+    }
+}

@@ -410,4 +410,52 @@ mod tests {
         assert_eq!(ask(&pair("bob:x"), there).await, Err(Rejected::Wrong));
         assert!(ask("Bearer four", here).await.is_ok());
     }
+
+    /// Checks a password for as long as it is told to, and counts.
+    #[derive(Default)]
+    struct Slow {
+        open: std::sync::Mutex<usize>,
+        most: std::sync::Mutex<usize>,
+    }
+
+    impl Logins for Slow {
+        fn of_token(&self, _: &[u8]) -> Result<Option<Identity>, String> {
+            Ok(None)
+        }
+
+        fn remembered(&self, _: &str, _: &[u8]) -> Result<Option<Identity>, String> {
+            Ok(None)
+        }
+
+        fn of_password(&self, user: &str, _: &[u8]) -> Result<Option<Identity>, String> {
+            *self.open.lock().unwrap() += 1;
+            std::thread::sleep(Duration::from_millis(5));
+            let mut open = self.open.lock().unwrap();
+            let mut most = self.most.lock().unwrap();
+            *most = (*most).max(*open);
+            *open -= 1;
+            Ok(Some(Identity::of_token(user, &[])))
+        }
+    }
+
+    #[tokio::test]
+    async fn few_passwords_are_checked_at_a_time() {
+        let slow = Arc::new(Slow::default());
+        let gate = Gate::new(Vec::new()).with_logins(Arc::clone(&slow) as Arc<dyn Logins>);
+        let asked: Vec<_> = (0..10 * limits::PASSWORD_CHECKS)
+            .map(|at| {
+                let gate = gate.clone();
+                tokio::spawn(async move {
+                    let mut headers = HeaderMap::new();
+                    let proof = HeaderValue::from_str(&pair(&format!("u{at}:x"))).unwrap();
+                    headers.insert(header::AUTHORIZATION, proof);
+                    gate.identify(&headers, None).await
+                })
+            })
+            .collect();
+        for asked in asked {
+            assert!(asked.await.unwrap().is_ok_and(|found| found.is_some()));
+        }
+        assert!(*slow.most.lock().unwrap() <= limits::PASSWORD_CHECKS);
+    }
 }
