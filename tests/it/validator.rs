@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use annals::{
-    Action, Collection, Event, EventKind, FieldTest, Filter, Header, Key, LabelSelector,
-    ObjectField, Revision, Version,
+    Action, Collection, Event, EventKind, FieldTest, Filter, Header, Key, ObjectField, Revision,
+    Version,
 };
 
 pub(crate) const GROUP: &str = "g.x";
