@@ -13,8 +13,8 @@
 //! | [`records`] | objects and revisions in files: NDJSON, YAML, Parquet |
 //! | [`cli`] | the commands, their output and their exit codes |
 //!
-//! `cli` may use everything; `api` uses `access`, `net`, `kinds` and `wire`; `access` uses `net`; `records` uses `kinds` and
-//! `wire`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
+//! `cli` may use everything; `api` uses `access`, `net`, `kinds` and `wire`; `access` uses `net`; `records` uses `kinds`,
+//! `wire` and a name of `access`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
 //! `client` know nothing of each other.
 
 mod access;

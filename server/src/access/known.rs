@@ -50,6 +50,9 @@ struct Live {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) rules: Rules,
+    /// When a user or a token changed last, and when a folder was moved last, or later.
+    accounts_changed: Version,
+    folders_changed: Version,
     users: HashMap<String, Arc<Account>>,
     tokens: HashMap<String, Arc<Account>>,
     /// Tokens by the SHA-256 of their secrets, as text.
@@ -62,6 +65,8 @@ impl Clone for State {
     fn clone(&self) -> Self {
         State {
             rules: self.rules.clone(),
+            accounts_changed: self.accounts_changed,
+            folders_changed: self.folders_changed,
             users: self.users.clone(),
             tokens: self.tokens.clone(),
             by_hash: self.by_hash.clone(),
@@ -145,6 +150,19 @@ impl Live {
                 let page = snapshot.list(&List::new(collection.clone()).after(after))?;
                 for revision in &page.items {
                     state.put(row, revision, true);
+                    state.changed(row, revision.version());
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            // What has gone was a change, too; what retention has removed may have been one.
+            state.changed(row, store.compacted(collection)?);
+            loop {
+                let page = snapshot.trash(&List::new(collection.clone()).after(after))?;
+                for revision in &page.items {
+                    state.changed(row, revision.version());
                 }
                 after = page.next;
                 if after.is_none() {
@@ -168,6 +186,7 @@ impl Live {
                 if State::is_news(&self.state, row, &event) {
                     let state = Arc::make_mut(&mut self.state);
                     state.put(row, &event.object, event.kind != EventKind::Deleted);
+                    state.changed(row, event.version);
                 }
             }
             reached = reached.min(watch.version());
@@ -180,6 +199,8 @@ impl State {
     fn empty() -> Self {
         State {
             rules: Rules::new(FOLDER_GROUP, FOLDER_RESOURCE),
+            accounts_changed: Version::ZERO,
+            folders_changed: Version::ZERO,
             users: HashMap::new(),
             tokens: HashMap::new(),
             by_hash: HashMap::new(),
@@ -294,6 +315,20 @@ impl State {
         } else {
             principal
         })
+    }
+
+    fn changed(&mut self, row: Option<Row>, version: Version) {
+        let last = if row.is_some() {
+            &mut self.accounts_changed
+        } else {
+            &mut self.folders_changed
+        };
+        *last = version.max(*last);
+    }
+
+    /// Whether this scope may have been another at this version. It errs on the safe side.
+    pub(crate) fn may_differ(&self, scope: &Scope, since: Version) -> bool {
+        since < self.accounts_changed || (scope.is_by_folder() && since < self.folders_changed)
     }
 
     /// What the caller may do this to.

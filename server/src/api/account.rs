@@ -125,8 +125,11 @@ fn create(call: &Call, row: Row) -> Result<Answer, Status> {
         .written(revision.version()))
 }
 
+/// A secret that was made here, and the field that it is answered in.
+type Made = Option<(&'static str, String)>;
+
 /// The seal of the password that a body gives, or of one that is made and answered.
-fn password(body: &Value) -> Result<(String, Option<(&'static str, String)>), Cause> {
+fn password(body: &Value) -> Result<(String, Made), Cause> {
     let wrong = |why: &str| Cause::invalid("password", &json!("..."), why);
     let (given, made) = match body.get("password") {
         None | Some(Value::Null) => {

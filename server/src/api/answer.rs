@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 
-use crate::net::Written;
+use crate::net::{Written, add_ways};
 use crate::wire::status::Status;
 
 const JSON: &str = "application/json";
@@ -116,5 +116,9 @@ pub(super) fn failure(status: &Status) -> Response {
     if let Some(seconds) = status.retry_after_seconds() {
         answer = answer.with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    answer.into_response()
+    let mut response = answer.into_response();
+    if code == StatusCode::UNAUTHORIZED {
+        add_ways(response.headers_mut());
+    }
+    response
 }

@@ -93,6 +93,22 @@ impl Call {
         Err(self.forbidden(verb, of, ""))
     }
 
+    /// 410 if what the caller sees may have been something else at a version: a watch from there
+    /// could not tell what has left its sight since.
+    pub(super) fn check_unchanged(
+        &self,
+        scope: &Scope,
+        now: Version,
+        since: Version,
+    ) -> Result<(), Status> {
+        if self.is_admin || !self.state(now)?.may_differ(scope, since) {
+            return Ok(());
+        }
+        let why =
+            format!("too old resource version: {since} (what the caller may see has changed)");
+        Err(Status::expired(why))
+    }
+
     /// 403 if the caller may do this to nothing of the kind, here.
     pub(super) fn enter(&self, verb: Verb, of: &Subject<'_>, name: &str) -> Result<(), Status> {
         if self.is_admin {

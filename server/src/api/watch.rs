@@ -169,12 +169,17 @@ async fn follow(call: &Call, plan: Plan, lines: &mpsc::Sender<Bytes>) -> Result<
             biased;
             () = sleep_until(ends) => {
                 if wants_bookmarks {
-                    send(lines, pen.bookmark(watch.version(), false)?).await?;
+                    let version = watch.version();
+                    guard.check(call, &scope, version).await?;
+                    send(lines, pen.bookmark(version, false)?).await?;
                 }
                 return Ok(());
             }
+            // Who goes on from a bookmark must not miss that it sees another part of the store.
             _ = bookmarks.tick(), if wants_bookmarks => {
-                send(lines, pen.bookmark(watch.version(), false)?).await?;
+                let version = watch.version();
+                guard.check(call, &scope, version).await?;
+                send(lines, pen.bookmark(version, false)?).await?;
             }
             () = poll_fn(|context| guard.poll(context)) => guard.renew(call, &scope).await?,
             () = poll_fn(|context| watch.poll_ready(context)) => {

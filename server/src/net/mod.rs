@@ -39,6 +39,7 @@ pub use identity::{ADMINISTRATORS, How, Identity, Peer, Proof, Row};
 pub use limits::Limits;
 pub use listen::{BindError, bind};
 pub use logins::Logins;
+pub(crate) use refusal::add_ways;
 pub use refusal::refuse;
 pub use serve::{Drained, serve};
 pub use shutdown::Shutdown;

@@ -3,7 +3,7 @@
 //! Watching clients split bodies at line ends, so the body has none.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
@@ -29,14 +29,18 @@ pub fn refuse(code: StatusCode, reason: &str, message: &str) -> Response {
 /// The answer to a request without a valid proof. It never says which part was wrong.
 pub(super) fn unauthorized() -> Response {
     let mut response = refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
+    add_ways(response.headers_mut());
+    response
+}
+
+/// Says in which ways a caller may prove who it is.
+pub(crate) fn add_ways(headers: &mut HeaderMap) {
     for way in [
         "Bearer realm=\"annals\"",
         "Basic realm=\"annals\", charset=\"UTF-8\"",
     ] {
-        let way = HeaderValue::from_static(way);
-        response.headers_mut().append(header::WWW_AUTHENTICATE, way);
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
     }
-    response
 }
 
 /// The answer to one who has failed too often.

@@ -276,6 +276,36 @@ async fn a_watch_tells_what_comes_into_sight_and_what_leaves_it() {
     assert_eq!(last.0, "ERROR");
     assert!(last.2.contains("410"), "{}", last.2);
     assert!(watch.next().await.is_none());
+    // From before the change nothing can be told; from the newest list on, everything.
+    let list = ask(
+        &server,
+        Some(&bearer(&token)),
+        Method::GET,
+        DASHBOARDS,
+        None,
+    )
+    .await;
+    let list: Value = serde_json::from_str(&list.body).unwrap();
+    let version: u64 = list
+        .pointer("/metadata/resourceVersion")
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    for (back, code) in [(1, Some(410)), (0, None)] {
+        let since = format!("{DASHBOARDS}?resourceVersion={}", version - back);
+        let mut watch = Stream::open(&server, &bearer(&token), &since).await;
+        if code.is_none() {
+            admin.dashboard("seen", "i").await;
+        }
+        let event = watch.next().await.unwrap();
+        assert_eq!(
+            event.pointer("/object/code").and_then(Value::as_u64),
+            code,
+            "{event}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -529,7 +559,8 @@ struct Stream {
 
 impl Stream {
     async fn open(server: &Server, proof: &str, collection: &str) -> Self {
-        let path = format!("{collection}?watch=true");
+        let joint = if collection.contains('?') { '&' } else { '?' };
+        let path = format!("{collection}{joint}watch=true");
         let request = request(Some(proof), Method::GET, &path, None);
         let (response, _) = open(server.address(), &server.keys(), false, request).await;
         assert_eq!(response.status(), 200);
@@ -554,4 +585,40 @@ impl Stream {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_carry_no_users_out_and_bring_none_in() {
+    let mut server = start().await;
+    let shell = server.shell();
+    shell.ok("annals user add ann --role admin").await;
+    shell.ok("annals token create bot --user ann").await;
+    server.stop().await;
+    let data = server.data().display().to_string();
+    for what in [
+        "",
+        "--history",
+        "users.access.annals.dev",
+        "tokens.access.annals.dev",
+    ] {
+        let out = shell
+            .ok(&format!("annals export {what} --data-dir '{data}'"))
+            .await;
+        assert!(!out.contains("access.annals.dev"), "{out}");
+        assert!(
+            !out.contains("argon2id") && !out.contains("sha256"),
+            "{out}"
+        );
+    }
+    // A file that somebody has made to let himself in.
+    let forge =
+        "sed 's/\"dashboard.grafana.app\"/\"access.annals.dev\"/;s/\"dashboards\"/\"users\"/'";
+    let export = format!("annals export dashboards --history --data-dir '{data}'");
+    shell
+        .ok(&format!("{export} | {forge} > forged.ndjson"))
+        .await;
+    let refused = shell
+        .fails("annals import file forged.ndjson --data-dir fresh")
+        .await;
+    assert!(refused.contains("is a user or a token"), "{refused}");
 }

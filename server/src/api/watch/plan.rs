@@ -8,7 +8,8 @@
 //! | `sendInitialEvents=false` | nothing | what follows N, or now |
 //!
 //! A version that is no longer kept, and one that is still to come, are refused here, before the
-//! first line of the stream.
+//! first line of the stream; so is one at which the caller may have seen another part of the store:
+//! what has left its sight since could not be told.
 
 use std::time::Duration;
 
@@ -68,6 +69,9 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
     let from_past = asked > 0 && query.send_initial_events != Some(true);
     let after = if from_past { Version::new(asked) } else { head };
     filter.scope = call.scope(Verb::Watch, &of, head)?;
+    if from_past {
+        call.check_unchanged(&filter.scope, head, after)?;
+    }
     let watch = store.watch(collection.clone(), filter.clone(), after);
     let watch = watch.map_err(|error| refuse(&error))?;
     Ok(Plan {
