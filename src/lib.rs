@@ -45,8 +45,10 @@
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
 //! | [`backup`] | pieces of a backup: verify, restore | `store`, you |
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
+//! | [`access`] | who may see and do what: rules, and the [`Scope`] they come to | you |
 //! | `store` | [`Store`]: write, read, watch, search, retention, and the follower of the index | you |
 
+pub mod access;
 pub mod backup;
 mod clock;
 mod disk;
@@ -66,10 +68,11 @@ pub use disk::{
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
 pub use model::{
-    Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Keep, Key,
-    Kind, LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,
-    PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError, Principal, Requirement,
-    Revision, SELECTOR_BYTES_MAX, SearchField, SelectorError, Timestamp, Version,
+    Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Grant, Header, Keep,
+    Key, Kind, LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Names, ObjectField,
+    Operator, PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError, Principal, Reach,
+    Requirement, Revision, SELECTOR_BYTES_MAX, Scope, SearchField, SelectorError, Timestamp,
+    Version,
 };
 pub use options::{
     BATCH_BYTES_MAX, BATCH_WRITES_MAX, COMMIT_BYTES_MAX, COMMIT_WRITES_MAX, INDEX_WAIT_MS_MAX,

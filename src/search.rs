@@ -9,6 +9,27 @@ pub use annals_index::{
     State, Status, TEXT_BYTES_MAX, Value, WINDOW_MAX, WORDS_MAX,
 };
 
+impl From<&crate::Scope> for Scope {
+    /// The scope of lists and watches, as the index takes it. It copies the names of folders:
+    /// callers who ask often keep the answer.
+    fn from(scope: &crate::Scope) -> Self {
+        let crate::Scope::Only(grants) = scope else {
+            return Scope::All;
+        };
+        let names = |names: &crate::Names| names.iter().cloned().collect();
+        let grants = grants.iter().map(|grant| Grant {
+            kind: grant.kind.clone(),
+            namespace: grant.namespace.clone(),
+            reach: match &grant.reach {
+                crate::Reach::All => Reach::All,
+                crate::Reach::Folders(folders) => Reach::Folders(names(folders)),
+                crate::Reach::Names(all) => Reach::Names(names(all)),
+            },
+        });
+        Scope::Only(grants.collect())
+    }
+}
+
 /// How the search index of a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexReport {

@@ -98,7 +98,12 @@ fn chosen(choice: &Choice) -> Result<(Collection, Filter), Failure> {
     let fields = [test(&choice.name, true), test(&choice.not_name, false)];
     let fields = fields.into_iter().flatten().collect();
     let labels = choice.labels.parse().unwrap();
-    Ok((collection.map_err(failure)?, Filter { labels, fields }))
+    let filter = Filter {
+        labels,
+        fields,
+        ..Filter::default()
+    };
+    Ok((collection.map_err(failure)?, filter))
 }
 
 impl Library {

@@ -36,7 +36,7 @@ fn binding(namespace: Option<&str>, labels: &str) -> Binding {
         namespace: namespace.map(str::to_owned),
         filter: Filter {
             labels: labels.parse().expect("a selector"),
-            fields: Vec::new(),
+            ..Filter::default()
         },
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`setup`] | what the first start makes: authority, certificates, token, kubeconfig |
 //! | [`net`] | the HTTPS door: socket limits, TLS, who is asking, health, drain |
+//! | `access` | who the callers are: users and tokens as rows of the store |
 //! | [`api`] | the Kubernetes API over the store: a request and its answer |
 //! | [`kinds`] | the kinds that are served: manifests, schemas, columns |
 //! | [`wire`] | what is sent and read, as pure functions: no I/O, no HTTP types |
@@ -12,10 +13,11 @@
 //! | [`records`] | objects and revisions in files: NDJSON, YAML, Parquet |
 //! | [`cli`] | the commands, their output and their exit codes |
 //!
-//! `cli` may use everything; `api` uses `net`, `kinds` and `wire`; `records` uses `kinds` and
-//! `wire`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
+//! `cli` may use everything; `api` uses `access`, `net`, `kinds` and `wire`; `access` uses `net`; `records` uses `kinds`,
+//! `wire` and a name of `access`; `wire` uses `kinds`; `setup` uses `net` and `client::kubeconfig`; `net`, `kinds` and
 //! `client` know nothing of each other.
 
+mod access;
 pub mod api;
 pub mod cli;
 pub mod client;

@@ -73,6 +73,13 @@ limits! {
     HEADER_FIELDS = 100, "fields", "The most header fields of an HTTP/1.1 request";
     URI_BYTES = 8 * KIB, "bytes", "The longest path and query";
     TOKEN_BYTES = 4 * KIB, "bytes", "The longest bearer token";
+    PLACES = 64, "places", "The most places of a user or token, and the most folders of a place";
+    PASSWORD_BYTES = 256, "bytes", "The longest password";
+    PASSWORD_CHECKS = 2, "passwords", "The most passwords that are checked at the same time";
+    LOGIN_FAILURES = 20, "failures", "The failed logins of an address or a user after which more wait";
+    LOGIN_SECONDS = 60, "seconds", "How long failed logins are held against an address or a user";
+    LOGINS_REMEMBERED = 10_000, "names", "The most addresses and users whose failed logins are counted";
+    AUDIT_BYTES = 64 * MIB, "bytes", "The largest audit log; as much is kept of the one before";
     HANDSHAKE_SECONDS = 10, "seconds", "How long the TLS handshake may take";
     HEADER_READ_SECONDS = 10, "seconds", "How long a client may take to send its headers";
     BODY_READ_SECONDS = 30, "seconds", "How long a client may take to send a body";

@@ -221,8 +221,17 @@ impl Topics {
 
 /// A text that only equal filters have.
 fn text_of(filter: &Filter) -> Box<str> {
-    // Every string in it is quoted.
-    format!("{filter:?}").into()
+    let Filter {
+        labels,
+        fields,
+        scope,
+    } = filter;
+    // Every string in it is quoted. Each watcher may have its own, so it is kept short.
+    let mut text = format!("{labels:?}{fields:?}");
+    if !scope.is_all() {
+        text.push_str(&format!("{scope:?}"));
+    }
+    text.into()
 }
 
 /// The texts of the topics that a key belongs to, by their depth.

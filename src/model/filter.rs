@@ -1,6 +1,7 @@
-//! Which objects of a collection are meant: a label selector and a field selector.
+//! Which objects of a collection are meant: a label selector, a field selector, and what the caller
+//! may see.
 
-use super::{Header, LabelSelector};
+use super::{Header, LabelSelector, Scope};
 
 /// A field that every object has and that can be selected on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,15 @@ pub struct Filter {
     pub labels: LabelSelector,
     /// And all of these field tests.
     pub fields: Vec<FieldTest>,
+    /// And this covers the object: to who may not see it, it is not there.
+    pub scope: Scope,
 }
 
 impl Filter {
     /// Whether everything matches.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.labels.is_empty() && self.fields.is_empty()
+        self.labels.is_empty() && self.fields.is_empty() && self.scope.is_all()
     }
 
     /// Whether an object with this header is chosen. Says nothing about whether it is live.
@@ -48,7 +51,7 @@ impl Filter {
             };
             (value == test.value) == test.equals
         });
-        fields && self.labels.matches(|key| header.label(key))
+        fields && self.labels.matches(|key| header.label(key)) && self.scope.covers(header)
     }
 
     /// The only name that can match, if the filter pins one.

@@ -17,6 +17,7 @@ mod name;
 mod path;
 mod principal;
 mod revision;
+mod scope;
 mod selector;
 mod version;
 
@@ -30,5 +31,6 @@ pub use name::{NAME_BYTES_MAX, NAMESPACE_BYTES_MAX};
 pub use path::{PATH_BYTES_MAX, PATH_MATCHES_MAX, PATH_STEPS_MAX, Path, PathError};
 pub use principal::Principal;
 pub use revision::{Action, Header, Revision, Timestamp};
+pub use scope::{Grant, Names, Reach, Scope};
 pub use selector::{LabelSelector, Operator, Requirement, SELECTOR_BYTES_MAX, SelectorError};
 pub use version::{Epoch, Version};

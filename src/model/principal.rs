@@ -1,11 +1,12 @@
 //! Who is asking.
 
-/// The author of a write, as it is kept in the log.
+/// A caller: the author of a write, as it is kept in the log, and the one whom rules are about.
 ///
-/// The library does not judge it: the doors authenticate callers and hand the name down.
+/// The library does not judge who it is: the doors authenticate callers and hand the name down.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Principal {
     name: String,
+    is_administrator: bool,
 }
 
 impl Principal {
@@ -20,7 +21,23 @@ impl Principal {
                 .unwrap_or(0);
             name.truncate(end);
         }
-        Principal { name }
+        Principal {
+            name,
+            is_administrator: false,
+        }
+    }
+
+    /// The same, to whom no rule applies.
+    #[must_use]
+    pub fn administrator(mut self) -> Self {
+        self.is_administrator = true;
+        self
+    }
+
+    /// Whether no rule applies to this caller.
+    #[must_use]
+    pub fn is_administrator(&self) -> bool {
+        self.is_administrator
     }
 
     /// The name, empty for an embedder that does not care.

@@ -202,6 +202,10 @@ impl Snapshot {
         };
         let mut bytes = 0;
         while let Some(newest) = walk.next()? {
+            // The past of an object is judged by where it stands now, or stood last, too.
+            if !list.filter.scope.covers(&newest.header) {
+                continue;
+            }
             let Some(slot) = back_to(&view, newest, self.version())? else {
                 continue;
             };

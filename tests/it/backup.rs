@@ -163,7 +163,7 @@ fn list(store: &Store, at: Version, live: bool) -> Vec<Revision> {
 fn labelled(store: &Store, at: Version) -> Vec<Revision> {
     let filter = Filter {
         labels: "l=1".parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let list = List::new(Collection::of("g.x", "things").unwrap()).filter(filter);
     store.snapshot_at(at).unwrap().list(&list).unwrap().items

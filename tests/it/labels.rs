@@ -143,7 +143,11 @@ fn filter(random: &mut Random) -> Filter {
     } else {
         selector(random)
     };
-    Filter { labels, fields }
+    Filter {
+        labels,
+        fields,
+        ..Filter::default()
+    }
 }
 
 fn collection(random: &mut Random) -> Collection {
@@ -300,7 +304,7 @@ fn reads(disk: &Disk, snapshot: &Snapshot, filter: Filter, limit: usize, wanted:
 fn a_list_by_a_rare_label_reads_what_it_finds() {
     let by = |text: &str| Filter {
         labels: text.parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let within = |text: &str| Filter {
         fields: vec![FieldTest {
@@ -360,7 +364,7 @@ fn a_label_that_came_and_went_often_is_not_waded_through() {
     let store = measured(&disk);
     let by = |text: &str| Filter {
         labels: text.parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let head = store.snapshot().unwrap().version().get();
     for (back, wanted) in [(0, 9), (1, 8), (2, 9), (FLAPS as u64 / 2 + 1, 8)] {
@@ -395,7 +399,7 @@ fn a_list_by_many_values_skips_nothing() {
     let values: Vec<String> = (0..VALUES).map(|value| format!("v{value}")).collect();
     let filter = Filter {
         labels: format!("app in ({})", values.join(",")).parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let things = Collection::of("g.x", "things").unwrap();
     let list = List::new(things).filter(filter);

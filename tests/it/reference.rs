@@ -106,15 +106,15 @@ const FILTERS: u8 = 10;
 pub(crate) fn filter(number: u8) -> Filter {
     let labels = |text: &str| Filter {
         labels: text.parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let field = |field, equals, value: &str| Filter {
-        labels: Default::default(),
         fields: vec![FieldTest {
             field,
             equals,
             value: value.to_owned(),
         }],
+        ..Filter::default()
     };
     match number % FILTERS {
         0 => Filter::default(),

@@ -261,7 +261,7 @@ impl Oracle {
         let chosen: Vec<&Revision> = wanted.iter().copied().filter(tier).collect();
         let filter = Filter {
             labels: "tier=a".parse().unwrap(),
-            fields: Vec::new(),
+            ..Filter::default()
         };
         let found = snapshot.list(&List::new(collection.clone()).filter(filter));
         let found = found.map_err(|error| format!("selection at {version}: {error}"))?;

@@ -256,7 +256,7 @@ pub(crate) const SCRIPTS: [Script; 20] = [
         let labels = "l=a".parse().unwrap();
         let filter = Filter {
             labels,
-            fields: Vec::new(),
+            ..Filter::default()
         };
         let list = List::new(Collection::all()).filter(filter).limit(2);
         let mut after = None;

@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use annals::{
-    Action, Collection, Event, EventKind, FieldTest, Filter, Header, Key, LabelSelector,
-    ObjectField, Revision, Version,
+    Action, Collection, Event, EventKind, FieldTest, Filter, Header, Key, ObjectField, Revision,
+    Version,
 };
 
 pub(crate) const GROUP: &str = "g.x";
@@ -39,19 +39,19 @@ impl Lens {
     pub(crate) fn filter(self) -> Filter {
         let labels = |text: String| Filter {
             labels: text.parse().unwrap(),
-            fields: Vec::new(),
+            ..Filter::default()
         };
         match self {
             Lens::All | Lens::Namespace(_) => Filter::default(),
             Lens::Tier(value) => labels(format!("tier={value}")),
             Lens::NotTier(value) => labels(format!("tier!={value}")),
             Lens::Name(name) => Filter {
-                labels: LabelSelector::default(),
                 fields: vec![FieldTest {
                     field: ObjectField::Name,
                     equals: true,
                     value: name.to_owned(),
                 }],
+                ..Filter::default()
             },
         }
     }

@@ -1,10 +1,12 @@
 //! What a call is answered with.
 
+use annals::Version;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::Value;
 
+use crate::net::{Written, add_ways};
 use crate::wire::status::Status;
 
 const JSON: &str = "application/json";
@@ -20,6 +22,8 @@ pub(super) struct Answer {
     media_type: &'static str,
     warnings: Vec<String>,
     headers: Vec<(header::HeaderName, HeaderValue)>,
+    /// What the call has written last.
+    written: Option<Version>,
 }
 
 impl Answer {
@@ -32,6 +36,7 @@ impl Answer {
             media_type: JSON,
             warnings,
             headers,
+            written: None,
         }
     }
 
@@ -66,8 +71,26 @@ impl Answer {
         self
     }
 
+    /// Says what the call has written last; zero is nothing.
+    pub(super) fn written(mut self, version: Version) -> Self {
+        self.written = (version > Version::ZERO).then_some(version);
+        self
+    }
+
+    /// With another field in the object that the body is.
+    pub(super) fn with_field(mut self, name: &str, value: &Value) -> Self {
+        if let Ok(Value::Object(mut object)) = serde_json::from_slice(&self.body) {
+            object.insert(name.to_owned(), value.clone());
+            self.body = Value::Object(object).to_string().into_bytes();
+        }
+        self
+    }
+
     pub(super) fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body));
+        if let Some(version) = self.written {
+            response.extensions_mut().insert(Written(version.get()));
+        }
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
         headers.insert(
@@ -93,5 +116,9 @@ pub(super) fn failure(status: &Status) -> Response {
     if let Some(seconds) = status.retry_after_seconds() {
         answer = answer.with_header(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    answer.into_response()
+    let mut response = answer.into_response();
+    if code == StatusCode::UNAUTHORIZED {
+        add_ways(response.headers_mut());
+    }
+    response
 }

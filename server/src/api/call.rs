@@ -8,12 +8,13 @@ use axum::http::{HeaderName, Method, header};
 use super::answer::Answer;
 use super::failure::general;
 use super::route::{Route, Target};
-use super::{Api, check, compact, delete, page, read, search, write};
+use super::{Api, account, check, compact, delete, page, read, review, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
 use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
 use crate::wire::accept::{Form, negotiate};
 use crate::wire::query::{ListQuery, Query};
 use crate::wire::status::Status;
+use annals::access::Verb;
 
 /// A request, read.
 pub(super) struct Call {
@@ -24,6 +25,8 @@ pub(super) struct Call {
     pub(super) accept: Option<String>,
     pub(super) content_type: Option<String>,
     pub(super) if_none_match: Option<String>,
+    pub(super) path: String,
+    pub(super) identity: Identity,
     pub(super) principal: Principal,
     /// Whether the caller is an administrator.
     pub(super) is_admin: bool,
@@ -40,9 +43,8 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
         Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     let identity = parts.extensions.get::<Identity>();
-    let user = identity
-        .map(|identity| identity.user.as_str())
-        .ok_or_else(Status::unauthorized)?;
+    let identity = identity.cloned().ok_or_else(Status::unauthorized)?;
+    let principal = admit(&api, &identity).await?;
     let body = read_body(body, BODY_BYTES_MAX, BODY_TIME_MAX)
         .await
         .map_err(|error| {
@@ -60,11 +62,27 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
         accept: text(header::ACCEPT),
         content_type: text(header::CONTENT_TYPE),
         if_none_match: text(header::IF_NONE_MATCH),
-        principal: Principal::new(user),
-        is_admin: identity.is_some_and(|identity| identity.is_in(ADMINISTRATORS)),
+        path: parts.uri.path().to_owned(),
+        is_admin: principal.is_administrator(),
+        identity,
+        principal,
         method: parts.method,
         body,
     })
+}
+
+/// Who the caller is by now. For the administrator nothing is read, and no thread is changed.
+async fn admit(api: &Api, identity: &Identity) -> Result<Principal, Status> {
+    if identity.proof.is_none() && identity.is_in(ADMINISTRATORS) {
+        return Ok(Principal::new(&identity.user).administrator());
+    }
+    let (api, identity) = (api.clone(), identity.clone());
+    let admitted = tokio::task::spawn_blocking(move || api.admit(&identity));
+    let admitted = admitted
+        .await
+        .map_err(|panic| Status::internal(&panic.to_string()))?;
+    let admitted = admitted.map_err(|error| general(&error))?;
+    admitted.ok_or_else(Status::unauthorized)
 }
 
 impl Call {
@@ -90,10 +108,25 @@ impl Call {
             Route::Search { namespace } => {
                 self.only(&Method::GET, || search::search(self, namespace))
             }
+            Route::Index
+            | Route::IndexRebuild
+            | Route::Check
+            | Route::Compact
+            | Route::Metrics
+            | Route::Accounts { .. }
+            | Route::Password { .. }
+            | Route::Backup
+                if !self.is_admin =>
+            {
+                Err(self.only_administrators())
+            }
             Route::Index => self.only(&Method::GET, || search::index(self)),
             Route::IndexRebuild => self.only(&Method::POST, || search::rebuild(self)),
             Route::Check => self.only(&Method::POST, || check::check(self)),
             Route::Compact => self.only(&Method::POST, || compact::compact(self)),
+            Route::Accounts { row, name } => account::answer(self, *row, name.as_deref()),
+            Route::Password { user } => self.only(&Method::PUT, || account::passwd(self, user)),
+            Route::Review(review) => self.only(&Method::POST, || review::answer(self, *review)),
             Route::History {
                 namespace,
                 group,
@@ -125,17 +158,14 @@ impl Call {
         }
     }
 
-    /// Refuses whoever is no administrator.
-    pub(super) fn only_administrators(&self, verb: &str, path: &str) -> Result<(), Status> {
-        if self.is_admin {
-            return Ok(());
-        }
-        Err(Status::forbidden_path(self.principal.name(), verb, path))
-    }
-
     fn resource(&self, target: &Target) -> Result<Answer, Status> {
         let of = self.subject(target)?;
-        match (&self.method, target.name.as_deref()) {
+        let name = target.name.as_deref();
+        if let Some(verb) = verb(&self.method, name) {
+            self.enter(verb, &of, name.unwrap_or_default())?;
+        }
+        let _turn = (self.method != Method::GET).then(|| self.turn(&of));
+        match (&self.method, name) {
             (&Method::GET, None) => read::list(self, &of),
             (&Method::GET, Some(name)) => read::get(self, &of, name),
             (&Method::POST, None) => write::create(self, &of),
@@ -184,6 +214,20 @@ impl Call {
     /// The form of the answer.
     pub(super) fn form(&self) -> Result<Form, Status> {
         negotiate(self.accept.as_deref())
+    }
+}
+
+/// What a method means for a collection or an object; nothing, if it is not allowed.
+fn verb(method: &Method, name: Option<&str>) -> Option<Verb> {
+    match (method, name) {
+        (&Method::GET, None) => Some(Verb::List),
+        (&Method::GET, Some(_)) => Some(Verb::Get),
+        (&Method::POST, None) => Some(Verb::Create),
+        (&Method::PUT, Some(_)) => Some(Verb::Update),
+        (&Method::PATCH, Some(_)) => Some(Verb::Patch),
+        (&Method::DELETE, Some(_)) => Some(Verb::Delete),
+        (&Method::DELETE, None) => Some(Verb::DeleteCollection),
+        _ => None,
     }
 }
 
@@ -238,6 +282,10 @@ impl Subject<'_> {
                 "field label not supported: metadata.namespace",
             ));
         }
-        Ok(Filter { labels, fields })
+        Ok(Filter {
+            labels,
+            fields,
+            ..Filter::default()
+        })
     }
 }

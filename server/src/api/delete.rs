@@ -3,12 +3,13 @@
 //! An object without finalizers goes at once. One with finalizers gets a deletion timestamp and
 //! stays until the last of them is taken away; repeating the delete changes nothing.
 
+use annals::access::Verb;
 use annals::{Error, Revision, Version, Write};
 
 use super::answer::Answer;
 use super::call::{Call, Subject};
 use super::failure::about;
-use super::{namespace, object, read, write};
+use super::{folder, namespace, object, read};
 use crate::wire::json as strict;
 use crate::wire::query::DeleteOptions;
 use crate::wire::status::{Status, deleted};
@@ -23,18 +24,26 @@ pub(super) fn delete(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
     let options = options(call)?;
     let mut tries = 1;
     loop {
-        let current = write::current(call, of, name)?;
+        let current = call.find(Verb::Delete, of, name)?;
+        folder::check_empty(call, of, &current)?;
         match begin(call, of, &options, &current) {
             Err(status) if status.code() == 409 && !is_pinned(&options) && tries < TRIES => {
                 tries += 1;
             }
-            Ok(Outcome::Gone) => {
+            Ok(Outcome::Gone(version)) => {
                 let uid = &current.header().uid;
-                return Ok(Answer::value(&deleted(of.kind, name, uid)));
+                let answer = Answer::value(&deleted(of.kind, name, uid));
+                return Ok(answer.written(version));
             }
             Ok(Outcome::Going(revision)) => {
                 let served = read::serve(of, &revision, revision.version())?;
-                return Ok(Answer::bytes(served));
+                let is_new = revision.version() > current.version();
+                let version = if is_new {
+                    revision.version()
+                } else {
+                    Version::ZERO
+                };
+                return Ok(Answer::bytes(served).written(version));
             }
             Err(status) => return Err(status),
         }
@@ -60,7 +69,8 @@ fn is_pinned(options: &DeleteOptions) -> bool {
 
 /// What became of the object.
 pub(super) enum Outcome {
-    Gone,
+    /// At this version; zero if it was only tried.
+    Gone(Version),
     Going(Revision),
 }
 
@@ -78,10 +88,9 @@ fn begin(
     let before = object::stored(current)?;
     if object::finalizers(&before).is_empty() {
         if options.dry_run {
-            return Ok(Outcome::Gone);
+            return Ok(Outcome::Gone(Version::ZERO));
         }
-        remove(call, of, current)?;
-        return Ok(Outcome::Gone);
+        return remove(call, of, current).map(Outcome::Gone);
     }
     if object::is_going(&before) || options.dry_run {
         return Ok(Outcome::Going(current.clone()));
@@ -120,14 +129,14 @@ pub(super) fn mark(call: &Call, of: &Subject<'_>, current: &Revision) -> Result<
 }
 
 /// Takes this state of an object out of the store, and looks whether its namespace waited for it.
-pub(super) fn remove(call: &Call, of: &Subject<'_>, current: &Revision) -> Result<(), Status> {
+pub(super) fn remove(call: &Call, of: &Subject<'_>, current: &Revision) -> Result<Version, Status> {
     let write = Write::delete(current.key().clone())
         .if_version(current.version())
         .author(call.principal.clone());
     let removed = call.api.store().write(write);
-    removed.map_err(|error| about(of.kind, current.key().name(), &error))?;
+    let removed = removed.map_err(|error| about(of.kind, current.key().name(), &error))?;
     namespace::look(call, of);
-    Ok(())
+    Ok(removed.version())
 }
 
 /// DELETE of a collection: each object as if it were deleted alone. The answer lists them.
@@ -138,8 +147,9 @@ pub(super) fn delete_collection(call: &Call, of: &Subject<'_>) -> Result<Answer,
     let form = call.form()?;
     let options = options(call)?;
     let query = call.query.list()?;
-    let listed = read::collect(call, of, &query)?;
+    let mut listed = read::collect(call, of, &query, Verb::DeleteCollection)?;
     let mut last = listed.version;
+    folder::inner_first(call, of, &mut listed.items)?;
     for revision in &listed.items {
         last = last.max(delete_listed(call, of, &options, revision)?);
     }
@@ -147,7 +157,9 @@ pub(super) fn delete_collection(call: &Call, of: &Subject<'_>) -> Result<Answer,
         resource_version: last.to_string(),
         ..ListMeta::default()
     };
-    read::render_list(of, form, query.include_object, &meta, &listed.items)
+    let answer = read::render_list(of, form, query.include_object, &meta, &listed.items)?;
+    let is_none = options.dry_run || listed.items.is_empty();
+    Ok(answer.written(if is_none { Version::ZERO } else { last }))
 }
 
 /// Deletes one object of a list in whatever state it is by now; answers the version reached.
@@ -161,12 +173,13 @@ fn delete_listed(
     let mut tries = 0;
     loop {
         tries += 1;
+        folder::check_empty(call, of, &current)?;
         match begin(call, of, options, &current) {
-            Ok(Outcome::Gone) => break,
+            Ok(Outcome::Gone(_)) => break,
             Ok(Outcome::Going(revision)) => return Ok(revision.version()),
             Err(status) if status.code() == 404 => break,
             Err(status) if status.code() == 409 && !is_pinned(options) && tries < TRIES => {
-                match write::current(call, of, current.key().name()) {
+                match call.find(Verb::Delete, of, current.key().name()) {
                     Ok(newer) if newer.header().uid == listed.header().uid => current = newer,
                     Ok(_) => break,
                     Err(gone) if gone.code() == 404 => break,

@@ -16,12 +16,17 @@
 //! | `search` | search, history, the state of the index |
 //! | `check` | whether the store is whole |
 //! | `compact` | how far back a kind can be read |
+//! | `guard` | what the caller may do and see, for all the others |
+//! | `account` | users and tokens, for administrators |
+//! | `folder` | where a folder may stand, and when it may go |
+//! | `review` | what a caller asks about itself |
 //! | `failure` | the store's errors as answers |
 //!
 //! Invariants: nothing is written that its schema refuses; a dry run goes the whole way and writes
-//! nothing; every error is a Status on one line. Absent on purpose: subresources, server-side
-//! apply, who may do what.
+//! nothing; every error is a Status on one line; nothing is answered before `guard` was asked.
+//! Absent on purpose: subresources, server-side apply.
 
+mod account;
 mod answer;
 mod backup;
 mod call;
@@ -29,17 +34,22 @@ mod check;
 mod compact;
 mod delete;
 mod failure;
+mod folder;
+mod guard;
+#[cfg(test)]
+mod matrix;
 mod namespace;
 mod object;
 mod page;
 mod read;
+mod review;
 mod route;
 mod search;
 mod token;
 mod watch;
 mod write;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use annals::{Kind, Store};
@@ -48,9 +58,10 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tokio::time::timeout;
 
+use crate::access::{Access, Desk};
 use crate::kinds::{Kinds, ServedKind};
 use crate::limits;
-use crate::net::Shutdown;
+use crate::net::{Logins, Shutdown};
 use crate::wire::openapi;
 use crate::wire::status::Status;
 
@@ -70,6 +81,10 @@ struct Shared {
     documents: OnceLock<Vec<openapi::Document>>,
     watches: watch::Count,
     backups: backup::Places,
+    access: Arc<Access>,
+    /// Whoever changes rules or folders has it alone; whoever writes by them shares it from the
+    /// judgement to the commit. So nothing is written by rules that no longer hold.
+    order: RwLock<()>,
 }
 
 impl Api {
@@ -81,6 +96,7 @@ impl Api {
     pub fn new(store: Store, kinds: Kinds, shutdown: Shutdown) -> Result<Self, annals::Error> {
         let documents = OnceLock::new();
         let watches = watch::Count::default();
+        let access = Arc::new(Access::new(store.clone()));
         let shared = Arc::new(Shared {
             store,
             kinds,
@@ -88,6 +104,8 @@ impl Api {
             documents,
             watches,
             backups: backup::Places::default(),
+            access,
+            order: RwLock::default(),
         });
         let api = Api { shared };
         namespace::prepare(&api)?;
@@ -96,6 +114,18 @@ impl Api {
 
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Who knows the users and tokens of the store, for the gate.
+    ///
+    /// # Errors
+    /// When there are no random numbers.
+    pub fn logins(&self) -> Result<Arc<dyn Logins>, String> {
+        Ok(Arc::new(Desk::new(Arc::clone(&self.shared.access))?))
+    }
+
+    fn access(&self) -> &Access {
+        &self.shared.access
     }
 
     pub(crate) fn kinds(&self) -> &Kinds {

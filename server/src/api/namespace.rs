@@ -142,7 +142,7 @@ pub(super) fn delete(
         return Err(status);
     }
     if options.dry_run {
-        return Ok(Outcome::Gone);
+        return Ok(Outcome::Gone(Version::ZERO));
     }
     if !is_terminating(current) {
         let write = Write::update(current.key().clone(), terminating(current)?)
@@ -156,7 +156,7 @@ pub(super) fn delete(
     let left = snapshot
         .get(current.key())
         .map_err(|error| general(&error))?;
-    Ok(left.map_or(Outcome::Gone, Outcome::Going))
+    Ok(left.map_or(Outcome::Gone(snapshot.version()), Outcome::Going))
 }
 
 /// A namespace whose deletion begins.

@@ -5,6 +5,7 @@
 
 mod list;
 
+use annals::access::Verb;
 use annals::{Revision, Snapshot, Version};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -26,9 +27,11 @@ pub(super) fn get(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, S
     let query = call.query.get_object()?;
     let snapshot = call.snapshot()?;
     check_reached(&snapshot, query.resource_version)?;
+    let scope = call.scope(Verb::Get, of, snapshot.version())?;
     let found = snapshot
         .get(&of.key(name)?)
         .map_err(|error| about(of.kind, name, &error))?;
+    let found = found.filter(|found| scope.covers(found.header()));
     let revision = found.ok_or_else(|| Status::not_found(of.kind, name))?;
     show(
         of,

@@ -12,10 +12,15 @@
 //! /apis/store.annals.dev/v1/compact                      how far back a kind can be read
 //! /apis/history.annals.dev/v1/namespaces/NS/G/R/NAME     the revisions of an object; G may be core
 //! /apis/store.annals.dev/v1/backup                       a piece of a backup, as a stream
+//! /apis/access.annals.dev/v1/users[/NAME[/password]]     users; tokens are as users
+//! /apis/authorization.k8s.io/v1/selfsubjectaccessreviews   what the caller may do
+//! /apis/authentication.k8s.io/v1/selfsubjectreviews        who the caller is
 //! /metrics
 //! ```
 //!
 //! Parts are percent-decoded one by one, so an encoded slash never becomes a separator.
+
+use crate::access::{GROUP as ACCESS_GROUP, Row};
 
 const SEARCH_GROUP: &str = "search.annals.dev";
 const STORE_GROUP: &str = "store.annals.dev";
@@ -59,8 +64,30 @@ pub(super) enum Route {
     },
     /// `.../backup`
     Backup,
+    /// Users or tokens, or one of them.
+    Accounts { row: Row, name: Option<String> },
+    /// The password of a user.
+    Password { user: String },
+    /// What a caller asks about itself.
+    Review(Review),
     /// `/metrics`
     Metrics,
+}
+
+/// What a caller asks about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Review {
+    /// What it may do.
+    Access,
+    /// Who it is.
+    Subject,
+}
+
+/// Users and tokens.
+fn rows(resource: &str) -> Option<Row> {
+    [Row::User, Row::Token]
+        .into_iter()
+        .find(|row| row.resource() == resource)
 }
 
 /// A collection, or an object in it.
@@ -148,6 +175,26 @@ impl Route {
                     resource,
                     name,
                 })
+            }
+            ["apis", ACCESS_GROUP, "v1", resource] => {
+                let (row, name) = (rows(resource)?, None);
+                Some(Route::Accounts { row, name })
+            }
+            ["apis", ACCESS_GROUP, "v1", resource, name] => {
+                let (row, name) = (rows(resource)?, Some(own(name)));
+                Some(Route::Accounts { row, name })
+            }
+            ["apis", ACCESS_GROUP, "v1", "users", user, "password"] => {
+                Some(Route::Password { user: own(user) })
+            }
+            [
+                "apis",
+                "authorization.k8s.io",
+                "v1",
+                "selfsubjectaccessreviews",
+            ] => Some(Route::Review(Review::Access)),
+            ["apis", "authentication.k8s.io", "v1", "selfsubjectreviews"] => {
+                Some(Route::Review(Review::Subject))
             }
             ["apis", group] => Some(Route::Group(own(group))),
             ["api", version] => Some(Route::Resources {

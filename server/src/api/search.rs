@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use annals::search::{
-    Facet, FacetBy, Hit, Query as Question, Scope, Sort, SortBy, State, Value as Own,
+    Facet, FacetBy, Hit, Hits, Query as Question, Scope, Sort, SortBy, State, Value as Own,
 };
-use annals::{Error, Key, Revision, SearchField, Timestamp, Version};
+use annals::{Error, Key, Page, Revision, SearchField, Timestamp, Version};
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
@@ -33,15 +33,7 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
         Some(LATEST) => Some(call.snapshot()?.version()),
         _ => number(call, "minVersion", None)?.map(Version::new),
     };
-    let found = call.api.store().search(&question, &Scope::All, at_least);
-    let found = found.map_err(|error| match error {
-        Error::Invalid { problem, .. } => Status::bad_request(problem),
-        Error::IndexNotReady {
-            ref reason,
-            retry_after,
-        } => unavailable(reason, retry_after),
-        other => general(&other),
-    })?;
+    let found = ask(call, namespace, &question, at_least)?;
     let columns: Vec<&str> = call.query.all("field").collect();
     let hits: Vec<Value> = found.hits.iter().map(|hit| show(hit, &columns)).collect();
     let mut answer = json!({
@@ -74,6 +66,51 @@ pub(super) fn search(call: &Call, namespace: &str) -> Result<Answer, Status> {
         answer["facets"] = Value::Object(facets.collect());
     }
     Ok(Answer::value(&answer))
+}
+
+/// How often a question is asked while what the caller sees changes.
+const TRIES: usize = 5;
+
+/// Asks the index for what the caller sees. Where folders decide, the answer is not older than the
+/// question: an object that has been moved out of sight must not be found where it was.
+fn ask(
+    call: &Call,
+    namespace: &str,
+    question: &Question,
+    at_least: Option<Version>,
+) -> Result<Hits, Status> {
+    let store = call.api.store();
+    let (mut scope, mut state) = call.enter_namespace(namespace, &call.path)?;
+    for _ in 0..TRIES {
+        let newest = scope.is_by_folder().then(|| call.snapshot());
+        let newest = newest.transpose()?.map(|snapshot| snapshot.version());
+        let compiled = state.as_ref().map(|state| state.search(&scope));
+        let all = Scope::All;
+        let found = store.search(
+            question,
+            compiled.as_deref().unwrap_or(&all),
+            at_least.max(newest),
+        );
+        let found = found.map_err(|error| match error {
+            Error::Invalid { problem, .. } => Status::bad_request(problem),
+            Error::IndexNotReady {
+                ref reason,
+                retry_after,
+            } => unavailable(reason, retry_after),
+            other => general(&other),
+        })?;
+        if state.is_none() {
+            return Ok(found);
+        }
+        let (now, newer) =
+            call.enter_namespace_at(namespace, &call.path, Version::new(found.version))?;
+        if now.is_same(&scope) || now == scope {
+            return Ok(found);
+        }
+        (scope, state) = (now, newer);
+    }
+    let why = "what the caller may see keeps changing";
+    Err(Status::service_unavailable(why))
 }
 
 fn unavailable(reason: &str, retry_after: Duration) -> Status {
@@ -411,12 +448,22 @@ pub(super) fn history(
     let with_object = call.query.get("object") != Some("false");
     let snapshot = call.snapshot()?;
     let start = before.map(|before| Version::new(before.saturating_sub(1)));
-    let page = snapshot
-        .history(&key, limit.max(1), start)
-        .map_err(|error| match error {
+    let read = |limit, start| {
+        let page = snapshot.history(&key, limit, start);
+        page.map_err(|error| match error {
             Error::NotFound { .. } => missing(),
             other => general(&other),
-        })?;
+        })
+    };
+    let limit = limit.max(1);
+    let scope = call.enter_history(kind, namespace, name, snapshot.version())?;
+    let page = if scope.is_all() {
+        read(limit, start)?
+    } else {
+        let page = seen(&scope, limit, start, read)?;
+        // A name that was never written, and one that is not seen, are the same.
+        page.ok_or_else(missing)?
+    };
     let items = page
         .items
         .iter()
@@ -427,6 +474,42 @@ pub(super) fn history(
         "metadata": {"resourceVersion": page.version.to_string()},
         "items": items.collect::<Result<Vec<Value>, Status>>()?,
     })))
+}
+
+/// The part of a history that the caller sees: each life of the name is judged by where it stands
+/// or stood last, so all is read from the newest on. Nothing, if he sees no life at all.
+fn seen(
+    scope: &annals::Scope,
+    limit: usize,
+    start: Option<Version>,
+    read: impl Fn(usize, Option<Version>) -> Result<Page<Version>, Status>,
+) -> Result<Option<Page<Version>>, Status> {
+    let (mut from, mut life, mut is_any) = (None, None, false);
+    let mut kept = Vec::new();
+    loop {
+        let mut page = read(0, from)?;
+        for revision in std::mem::take(&mut page.items) {
+            let header = revision.header();
+            let is_seen = match &life {
+                Some((uid, is_seen)) if *uid == header.uid => *is_seen,
+                _ => {
+                    let is_seen = scope.covers(header);
+                    life = Some((header.uid.clone(), is_seen));
+                    is_seen
+                }
+            };
+            is_any |= is_seen;
+            if is_seen && start.is_none_or(|start| header.version <= start) {
+                kept.push(revision);
+            }
+        }
+        from = page.next;
+        if kept.len() >= limit || from.is_none() {
+            kept.truncate(limit);
+            page.items = kept;
+            return Ok(is_any.then_some(page));
+        }
+    }
 }
 
 fn entry(kind: &ServedKind, revision: &Revision, with_object: bool) -> Result<Value, Status> {

@@ -4,8 +4,12 @@
 //! start     as `plan` reads the parameters: with the state of now as ADDED, and a bookmark that
 //!           says so if one was asked for, or after a version
 //! then      events as they come; bookmarks every minute if they were asked for
+//!           only what the caller sees; an object that moves out of sight is DELETED, one that moves
+//!           into it ADDED
 //! end       after timeoutSeconds, an hour at most, or 30 to 60 minutes; when the server stops;
-//!           when the client goes; when the version it is at is no longer kept
+//!           when the client goes; when the version it is at is no longer kept;
+//!           when the caller is no longer let in, or sees another part of the store: with 410, so
+//!           that clients list anew
 //! ```
 //!
 //! The stream is made by one task that waits for the store, the clock, the client and the stop of
@@ -17,6 +21,7 @@
 //! without a stream.
 
 mod count;
+mod guard;
 mod pen;
 mod plan;
 
@@ -147,7 +152,9 @@ async fn follow(call: &Call, plan: Plan, lines: &mpsc::Sender<Bytes>) -> Result<
         ends,
         initial,
         mut watch,
+        mut guard,
     } = plan;
+    let scope = filter.scope.clone();
     let mut pen = Pen::new(subject(call)?, form, &query);
     let wants_bookmarks = query.allow_watch_bookmarks;
     if let Some(version) = initial {
@@ -162,16 +169,25 @@ async fn follow(call: &Call, plan: Plan, lines: &mpsc::Sender<Bytes>) -> Result<
             biased;
             () = sleep_until(ends) => {
                 if wants_bookmarks {
-                    send(lines, pen.bookmark(watch.version(), false)?).await?;
+                    let version = watch.version();
+                    guard.check(call, &scope, version).await?;
+                    send(lines, pen.bookmark(version, false)?).await?;
                 }
                 return Ok(());
             }
+            // Who goes on from a bookmark must not miss that it sees another part of the store.
             _ = bookmarks.tick(), if wants_bookmarks => {
-                send(lines, pen.bookmark(watch.version(), false)?).await?;
+                let version = watch.version();
+                guard.check(call, &scope, version).await?;
+                send(lines, pen.bookmark(version, false)?).await?;
             }
+            () = poll_fn(|context| guard.poll(context)) => guard.renew(call, &scope).await?,
             () = poll_fn(|context| watch.poll_ready(context)) => {
                 let step;
                 (watch, step) = next_step(watch).await?;
+                if let Some(last) = step.last() {
+                    guard.check(call, &scope, last.version).await?;
+                }
                 let rendered: Vec<Vec<u8>> =
                     step.iter().map(|change| pen.change(change)).collect::<Result<_, _>>()?;
                 if !rendered.is_empty() {

@@ -1,5 +1,6 @@
 //! Create, update and patch.
 
+use annals::access::Verb;
 use annals::{Error, Revision, Version, Write};
 use axum::http::StatusCode;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use super::answer::Answer;
 use super::call::{Call, Subject};
 use super::failure::about;
 use super::object::{self, Intake};
-use super::{namespace, read};
+use super::{folder, namespace, read};
 use crate::kinds::Cause;
 use crate::limits;
 use crate::wire::accept::{PatchType, patch_type};
@@ -53,7 +54,12 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
             namespace::begin(draft.object_mut());
         }
         let name = draft.text("name").unwrap_or_default().to_owned();
-        let write = Write::create(of.key(&name)?, draft.bytes(of)?);
+        let key = of.key(&name)?;
+        let parent = folder::of_object(draft.object());
+        call.check_create(of, &key, parent)?;
+        folder::check_place(call, of, &name, parent)?;
+        folder::check_new(call, of, &name)?;
+        let write = Write::create(key, draft.bytes(of)?);
         match insert(call, &query, write, guard.clone()) {
             Ok(revision) => {
                 // A dry run has no version to show.
@@ -64,9 +70,8 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
                 };
                 let answer = read::show(of, form, query.include_object, &revision, version)?;
                 let warnings = draft.take_warnings();
-                return Ok(answer
-                    .with_code(StatusCode::CREATED)
-                    .with_warnings(warnings));
+                let answer = answer.with_code(StatusCode::CREATED);
+                return Ok(answer.with_warnings(warnings).written(version));
             }
             Err(Error::AlreadyExists { .. }) if base.is_some() => {}
             // The namespace changed between the look and the write.
@@ -122,7 +127,7 @@ pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
     let mut draft = object::read_body(call, of, query.field_validation)?;
     draft.check_namespace(of)?;
     draft.check_name(name)?;
-    let current = current(call, of, name)?;
+    let current = call.find(Verb::Update, of, name)?;
     if draft.text("resourceVersion").is_none() && !of.is_namespace() {
         let (field, why) = (
             "metadata.resourceVersion",
@@ -134,15 +139,6 @@ pub(super) fn update(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer
     finish(call, of, &query, draft, &current)
 }
 
-/// The newest state of an object.
-pub(super) fn current(call: &Call, of: &Subject<'_>, name: &str) -> Result<Revision, Status> {
-    let snapshot = call.snapshot()?;
-    let found = snapshot
-        .get(&of.key(name)?)
-        .map_err(|error| about(of.kind, name, &error))?;
-    found.ok_or_else(|| Status::not_found(of.kind, name))
-}
-
 /// PATCH of an object. Without a version in the patch it is tried again when somebody else
 /// writes meanwhile, so that callers who do not care never see a conflict.
 pub(super) fn patch(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, Status> {
@@ -150,7 +146,7 @@ pub(super) fn patch(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer,
     let query = call.query.write("PatchOptions")?;
     let mut tries = 1;
     loop {
-        let current = current(call, of, name)?;
+        let current = call.find(Verb::Patch, of, name)?;
         let (draft, pinned) = patched(call, of, kind, &query, &current)?;
         match finish(call, of, &query, draft, &current) {
             Err(status) if status.code() == 409 && !pinned && tries < PATCH_TRIES => tries += 1,
@@ -209,11 +205,15 @@ fn finish(
         let answer = read::show(of, form, query.include_object, revision, version)?;
         Ok(answer.with_warnings(warnings))
     };
+    check_move(call, of, &draft, current)?;
     let is_same = object::is_same(&before, draft.object());
     // With the last finalizer the object goes, in the same commit.
     let goes = !of.is_namespace()
         && object::is_going(&before)
         && object::finalizers(draft.object()).is_empty();
+    if goes {
+        folder::check_empty(call, of, current)?;
+    }
     if is_same && !goes {
         return show(current, current.version());
     }
@@ -244,7 +244,25 @@ fn finish(
     let revision = written
         .first()
         .ok_or_else(|| Status::internal("nothing was written"))?;
-    show(revision, revision.version())
+    let answer = show(revision, revision.version())?;
+    Ok(answer.written(written.last().unwrap_or(revision).version()))
+}
+
+/// An object that moves must be let out of the one folder and into the other.
+fn check_move(
+    call: &Call,
+    of: &Subject<'_>,
+    draft: &Intake,
+    current: &Revision,
+) -> Result<(), Status> {
+    let (key, old) = (current.key(), &current.header().folder);
+    let new = folder::of_object(draft.object());
+    if new == old {
+        return Ok(());
+    }
+    call.check_leave(of, key, old)?;
+    call.check_create(of, key, new)?;
+    folder::check_place(call, of, key.name(), new)
 }
 
 /// The version and the uid that the body names must be those of the object.

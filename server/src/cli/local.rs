@@ -13,7 +13,7 @@ use crate::api::{Api, OWN_BYTES, indexed, routes};
 use crate::client::{Client, Target};
 use crate::kinds::Kinds;
 use crate::limits;
-use crate::net::{Identity, Shutdown};
+use crate::net::{ADMINISTRATORS, Identity, Shutdown};
 use crate::setup::DataDir;
 
 /// Opens the store of a data directory.
@@ -73,7 +73,8 @@ pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
     while !store.index_report().reflects(newest) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
-    let user = Identity::of_token("local", &[]);
+    // Whoever can open the directory has everything in it.
+    let user = Identity::of_token("local", &[ADMINISTRATORS]);
     let router = routes(api(&store, Shutdown::new())?).layer(Extension(user));
     Ok(Client::new(Target::here(
         &directory.display().to_string(),

@@ -5,6 +5,7 @@
 //! go to the standard output, everything else to the standard error, and [`Exit`] is the one
 //! list of exit codes.
 
+mod account;
 mod backup;
 mod bench;
 mod check;

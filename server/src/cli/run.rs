@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, backup, bench, check, compact, diff, export, get, history, import, index, print,
-    repair, restore, search, serve, verify,
+    Exit, Failure, account, backup, bench, check, compact, diff, export, get, history, import,
+    index, print, repair, restore, search, serve, verify,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -31,6 +31,12 @@ enum Command {
     Diff(diff::Args),
     /// Search the text of objects
     Search(search::Args),
+    /// Say who may come in, and where
+    #[command(subcommand)]
+    User(account::User),
+    /// Look after the tokens by which programs come in
+    #[command(subcommand)]
+    Token(account::Token),
     /// Look after the search index
     #[command(subcommand)]
     Index(index::Command),
@@ -90,6 +96,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::History(args) => alone(history::run(args)),
         Command::Diff(args) => alone(diff::run(args)),
         Command::Search(args) => alone(search::run(args)),
+        Command::User(command) => alone(account::user(command)),
+        Command::Token(command) => alone(account::token(command)),
         Command::Index(command) => alone(index::run(command)),
         Command::Export(args) => alone(export::run(args)),
         Command::Import(command) => alone(import::run(command)),
@@ -155,6 +163,26 @@ mod tests {
                 "search text --type dashboard --tag a --tag b --folder f --limit 3",
                 true,
             ),
+            (
+                "user add ann --role viewer -n a --folder f --folder g",
+                true,
+            ),
+            ("user add ann --role admin --no-password", true),
+            ("user add ann --role owner", false),
+            ("user add ann -n a", false),
+            ("user add ann --role viewer --folder f", false),
+            ("user add ann --password-stdin --no-password", false),
+            ("user list -o json", true),
+            ("user passwd ann --password-stdin", true),
+            ("user kubeconfig ann", true),
+            ("user remove", false),
+            ("token create bot --role editor -n a", true),
+            ("token create bot --user ann", true),
+            ("token create bot --user ann --role editor", false),
+            ("token create bot", false),
+            ("token revoke bot", true),
+            ("search text --as ann", true),
+            ("search text --as ann --data-dir d", false),
             ("index status", true),
             ("index rebuild", true),
             ("index", false),

@@ -46,6 +46,9 @@ pub(super) struct Args {
     /// The namespace [default: that of the kubeconfig]
     #[arg(short, long)]
     namespace: Option<String>,
+    /// Search as this user sees it; for administrators
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "data_dir")]
+    speak_for: Option<String>,
     /// How to print
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -54,7 +57,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
-    let client = args.server.client()?;
+    let mut client = args.server.client()?;
+    if let Some(user) = &args.speak_for {
+        client = client.speaking_for(user)?;
+    }
     let namespace = args.namespace.as_deref().unwrap_or(client.namespace());
     let wanted = args
         .min_version

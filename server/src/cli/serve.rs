@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use annals::Store;
 use axum::Router;
@@ -14,7 +14,7 @@ use super::keep::Rules;
 use super::size::Size;
 use super::{Exit, Failure, print};
 use crate::api;
-use crate::net::{self, Health, Limits, Shutdown};
+use crate::net::{self, Audit, Health, Limits, Shutdown};
 use crate::setup::{DataDir, Prepared, Wish, prepare};
 
 #[derive(Debug, Flags)]
@@ -48,6 +48,10 @@ pub(super) struct Args {
     /// as revisions=20,trash=30d (repeat for more; the narrowest holds). Without it everything
     #[arg(long, env = "ANNALS_KEEP", value_name = "RULE")]
     keep: Vec<Rules>,
+    /// Where to write down every denial and every change: a file, or - for the standard error
+    /// [default: audit.log in the data directory]
+    #[arg(long, env = "ANNALS_AUDIT_LOG", value_name = "FILE")]
+    audit_log: Option<PathBuf>,
     /// What to log, such as info or annals=debug
     #[arg(
         long,
@@ -76,7 +80,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let prepared = prepare(&dir, &wish)?;
     let shutdown = Shutdown::on_signals()
         .map_err(|why| Failure::new(Exit::Failed, format!("cannot wait for signals: {why}")))?;
-    let app = net::door(app(&store, &shutdown)?, prepared.gate.clone());
+    let api = super::local::api(&store, shutdown.clone())?;
+    let logins = api
+        .logins()
+        .map_err(|why| Failure::new(Exit::Failed, format!("cannot check logins: {why}")))?;
+    let audit = audit(args.audit_log.as_deref(), dir.path())?;
+    let gate = prepared.gate.clone().with_logins(logins).with_audit(audit);
+    let app = net::door(app(&store, &shutdown, api), gate);
     print::out(&first_screen(&prepared, listen, &dir))?;
     let drained = net::serve(listener, prepared.tls, app, Limits::default(), shutdown).await;
     store.close();
@@ -89,14 +99,24 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn audit(file: Option<&Path>, directory: &Path) -> Result<Audit, Failure> {
+    if file == Some(Path::new("-")) {
+        return Ok(Audit::to_errors());
+    }
+    let file = file.map_or_else(|| directory.join("audit.log"), Path::to_owned);
+    Audit::to_file(&file).map_err(|why| {
+        let what = format!("cannot open the audit log {}: {why}", file.display());
+        Failure::new(Exit::Failed, what)
+    })
+}
+
 /// What is served behind the door.
-fn app(store: &Store, shutdown: &Shutdown) -> Result<Router, Failure> {
-    let api = super::local::api(store, shutdown.clone())?;
+fn app(store: &Store, shutdown: &Shutdown, api: api::Api) -> Router {
     let (written, indexed) = (store.clone(), store.clone());
     let health = Health::new(shutdown.clone())
         .check("store", move || written.write_failure().map_or(Ok(()), Err))
         .note("index", move || indexed.index_report().reason());
-    Ok(health.routes().merge(api::routes(api)))
+    health.routes().merge(api::routes(api))
 }
 
 fn log(filter: &str) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::Failure;
+use super::{Exit, Failure};
 use crate::client::kubeconfig::find;
 use crate::client::{Client, Target};
 
@@ -29,6 +29,15 @@ impl Server {
     /// Whether a kubeconfig was named.
     pub(super) fn names_kubeconfig(&self) -> bool {
         self.kubeconfig.is_some()
+    }
+
+    /// The kubeconfig by which the server is found.
+    pub(super) fn kubeconfig(&self) -> Result<PathBuf, Failure> {
+        if self.data_dir.is_some() {
+            let why = "--data-dir: a kubeconfig is for a server that runs";
+            return Err(Failure::new(Exit::Usage, why));
+        }
+        Ok(find(self.kubeconfig.as_deref())?)
     }
 
     /// A client of the server that the kubeconfig names, or of a directory.

@@ -8,6 +8,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -177,6 +179,54 @@ impl Kubeconfig {
         }
         let text = fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
         Self::parse(&text).map_err(refused)
+    }
+
+    /// The file for another user of the same server, who shows a token. The authority is put into
+    /// it, so that it can be taken elsewhere; `path` is where this one was read.
+    ///
+    /// # Errors
+    /// When the current context cannot be followed, or the authority cannot be read.
+    pub fn with_token(&self, path: &Path, user: &str, token: &str) -> Result<Self, String> {
+        let current = self.current()?;
+        let mut cluster = Cluster {
+            server: current.cluster.server.clone(),
+            certificate_authority_data: current.cluster.certificate_authority_data.clone(),
+            tls_server_name: current.cluster.tls_server_name.clone(),
+            ..Cluster::default()
+        };
+        if cluster.certificate_authority_data.is_none()
+            && let Some(file) = &current.cluster.certificate_authority
+        {
+            let file = path.parent().unwrap_or(Path::new(".")).join(file);
+            let pem = fs::read(&file).map_err(|why| format!("{}: {why}", file.display()))?;
+            cluster.certificate_authority_data = Some(BASE64_STANDARD.encode(pem));
+        }
+        let name = "annals".to_owned();
+        let shown = User {
+            token: Some(token.to_owned()),
+            ..User::default()
+        };
+        Ok(Kubeconfig {
+            api_version: "v1".to_owned(),
+            kind: "Config".to_owned(),
+            clusters: vec![NamedCluster {
+                name: name.clone(),
+                cluster,
+            }],
+            users: vec![NamedUser {
+                name: user.to_owned(),
+                user: shown,
+            }],
+            contexts: vec![NamedContext {
+                name: name.clone(),
+                context: Context {
+                    cluster: name.clone(),
+                    user: user.to_owned(),
+                    namespace: current.namespace.map(str::to_owned),
+                },
+            }],
+            current_context: name,
+        })
     }
 
     /// The entries of the current context.

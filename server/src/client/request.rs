@@ -30,6 +30,7 @@ const JSON: &str = "application/json";
 pub struct Client {
     target: Target,
     kept: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    speaks_for: Option<HeaderValue>,
 }
 
 /// What came of one try.
@@ -64,6 +65,7 @@ impl Client {
         Self {
             target,
             kept: Mutex::new(None),
+            speaks_for: None,
         }
     }
 
@@ -112,6 +114,31 @@ impl Client {
     pub async fn put(&self, path: &Path, body: &Value) -> Result<Value, Error> {
         self.json(self.request(&Method::PUT, path, JSON, Some(body))?)
             .await
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn delete(&self, path: &Path) -> Result<Value, Error> {
+        self.json(self.request(&Method::DELETE, path, JSON, None)?)
+            .await
+    }
+
+    /// The same client, which asks for another user; only administrators may.
+    ///
+    /// # Errors
+    /// When the name cannot be sent.
+    pub fn speaking_for(mut self, user: &str) -> Result<Self, Error> {
+        let name = HeaderValue::from_str(user)
+            .ok()
+            .filter(|_| !user.is_empty());
+        let name = name.ok_or_else(|| Error::Answer {
+            url: self.target.url.clone(),
+            why: format!("{user:?}: expected a name of printable ASCII"),
+        })?;
+        self.speaks_for = Some(name);
+        Ok(self)
     }
 
     /// Opens a watch, on a connection of its own.
@@ -179,6 +206,9 @@ impl Client {
         }
         if let Some(proof) = &self.target.authorization {
             headers.insert(header::AUTHORIZATION, proof.clone());
+        }
+        if let Some(user) = &self.speaks_for {
+            headers.insert("impersonate-user", user.clone());
         }
         Ok(request)
     }

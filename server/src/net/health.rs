@@ -1,7 +1,7 @@
 //! `/livez`, `/readyz`, `/healthz` and `/version`: what anyone may ask.
 //!
-//! Without an identity the answers are `ok` or `not ok` and name nothing; with one, `?verbose`
-//! and failures list the checks. The process is alive while it answers; it is ready when every
+//! The answers are `ok` or `not ok` and name nothing; for administrators `?verbose` and failures list
+//! the checks. The process is alive while it answers; it is ready when every
 //! check passes and it is not stopping.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde_json::json;
 
-use super::{Identity, Shutdown};
+use super::{ADMINISTRATORS, Identity, Shutdown};
 
 /// The Kubernetes version whose behaviour we follow.
 const KUBERNETES: (&str, &str) = ("1", "36");
@@ -114,7 +114,8 @@ async fn ready(
             .split('&')
             .any(|pair| pair == "verbose" || pair.starts_with("verbose="))
     });
-    if identity.is_some() && (is_verbose || !is_well) {
+    let is_admin = identity.is_some_and(|identity| identity.is_in(ADMINISTRATORS));
+    if is_admin && (is_verbose || !is_well) {
         for (name, note) in &health.notes {
             text.push_str(&format!("[i]{name}: {}\n", note()));
         }

@@ -1,6 +1,7 @@
 //! Who is asking, and how we know.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
@@ -20,8 +21,28 @@ pub struct Identity {
     pub user: String,
     /// The groups, `system:authenticated` among them.
     pub groups: Vec<String>,
-    /// The proof.
+    /// The way the proof came.
     pub how: How,
+    /// The proof, where it can be taken back.
+    pub proof: Option<Proof>,
+}
+
+/// What a caller has shown that can be taken back: it stands while the row holds this seal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// Which row it was held against.
+    pub row: Row,
+    /// What the row kept of the secret then.
+    pub seal: Arc<str>,
+}
+
+/// The name of a row that keeps a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// A user, with a password.
+    User(String),
+    /// A token.
+    Token(String),
 }
 
 /// How a user proved who it is.
@@ -31,6 +52,8 @@ pub enum How {
     Certificate,
     /// By a bearer token.
     Token,
+    /// By a name and a password.
+    Password,
     /// By the word of the named user, who may speak for others.
     Impersonated {
         /// Who spoke.
@@ -53,6 +76,16 @@ impl Identity {
     pub fn of_token(user: &str, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|group| (*group).to_owned()).collect();
         Self::new(user.to_owned(), groups, How::Token)
+    }
+
+    /// A caller whose proof can be taken back.
+    #[must_use]
+    pub fn proven(user: String, groups: Vec<String>, how: How, proof: Proof) -> Self {
+        let proof = Some(proof);
+        Self {
+            proof,
+            ..Self::new(user, groups, how)
+        }
     }
 
     /// The holder of a client certificate that TLS has verified: its common name is the user,
@@ -82,7 +115,12 @@ impl Identity {
         if !groups.iter().any(|group| group == AUTHENTICATED) {
             groups.push(AUTHENTICATED.to_owned());
         }
-        Self { user, groups, how }
+        Self {
+            user,
+            groups,
+            how,
+            proof: None,
+        }
     }
 }
 

@@ -53,11 +53,12 @@ pub(super) fn impersonate(
     for name in named {
         headers.remove(name);
     }
-    Ok(Identity::new(
-        user,
-        groups,
-        How::Impersonated { by: sender.user },
-    ))
+    let how = How::Impersonated { by: sender.user };
+    Ok(Identity {
+        // It stands as long as that of the sender.
+        proof: sender.proof,
+        ..Identity::new(user, groups, how)
+    })
 }
 
 fn texts(headers: &HeaderMap, name: &str) -> Result<Vec<String>, Box<Response>> {

@@ -3,7 +3,7 @@
 //! Watching clients split bodies at line ends, so the body has none.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
@@ -28,7 +28,31 @@ pub fn refuse(code: StatusCode, reason: &str, message: &str) -> Response {
 
 /// The answer to a request without a valid proof. It never says which part was wrong.
 pub(super) fn unauthorized() -> Response {
-    refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    let mut response = refuse(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized");
+    add_ways(response.headers_mut());
+    response
+}
+
+/// Says in which ways a caller may prove who it is.
+pub(crate) fn add_ways(headers: &mut HeaderMap) {
+    for way in [
+        "Bearer realm=\"annals\"",
+        "Basic realm=\"annals\", charset=\"UTF-8\"",
+    ] {
+        headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+    }
+}
+
+/// The answer to one who has failed too often.
+pub(super) fn too_many(seconds: u64) -> Response {
+    let mut response = refuse(
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooManyRequests",
+        "too many failed logins, please try again later",
+    );
+    let wait = HeaderValue::from(seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, wait);
+    response
 }
 
 #[cfg(test)]

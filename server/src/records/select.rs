@@ -45,17 +45,28 @@ impl Selection {
             let list = List::new(collection.clone()).filter(self.filter.clone());
             if history {
                 each_key(snapshot, &list, &mut |key| {
+                    if is_secret(key) {
+                        return Ok(());
+                    }
                     each_revision(snapshot, key, out)
                 })?;
                 continue;
             }
             let pages = Pages::new(|after| snapshot.list(&list.clone().after(after)));
             for revision in pages {
-                out(&revision?)?;
+                let revision = revision?;
+                if !is_secret(revision.key()) {
+                    out(&revision)?;
+                }
             }
         }
         Ok(())
     }
+}
+
+/// Whether this is a user or a token: they hold hashes of secrets, and files are given away.
+fn is_secret(key: &Key) -> bool {
+    key.group() == crate::access::GROUP
 }
 
 /// The entries of a list, page after page.

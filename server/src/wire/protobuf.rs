@@ -1,4 +1,5 @@
-//! The protobuf bodies that typed clients insist on: Namespace and DeleteOptions.
+//! The protobuf bodies that typed clients insist on: Namespace, DeleteOptions, and the review of what
+//! a caller may do.
 //!
 //! kubectl sends `create namespace` only in this form. A body is four magic bytes and an envelope
 //! that names the kind and holds the message; it becomes the JSON value that the same client
@@ -127,6 +128,66 @@ struct Preconditions {
     uid: Option<String>,
     #[prost(string, optional, tag = "2")]
     resource_version: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AccessReview {
+    #[prost(message, optional, tag = "2")]
+    spec: Option<AccessReviewSpec>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AccessReviewSpec {
+    #[prost(message, optional, tag = "1")]
+    resource: Option<ResourceAttributes>,
+    #[prost(message, optional, tag = "2")]
+    path: Option<PathAttributes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ResourceAttributes {
+    #[prost(string, tag = "1")]
+    namespace: String,
+    #[prost(string, tag = "2")]
+    verb: String,
+    #[prost(string, tag = "3")]
+    group: String,
+    #[prost(string, tag = "4")]
+    version: String,
+    #[prost(string, tag = "5")]
+    resource: String,
+    #[prost(string, tag = "6")]
+    subresource: String,
+    #[prost(string, tag = "7")]
+    name: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PathAttributes {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(string, tag = "2")]
+    verb: String,
+}
+
+/// Reads a SelfSubjectAccessReview.
+pub fn access_review(body: &[u8]) -> Result<Value, ProtobufError> {
+    let (_, raw) = open(body, "SelfSubjectAccessReview")?;
+    let review: AccessReview = decode("SelfSubjectAccessReview", &raw)?;
+    let mut spec = Map::new();
+    let asked = review.spec.unwrap_or_default();
+    if let Some(of) = asked.resource {
+        let attributes = json!({
+            "namespace": of.namespace, "verb": of.verb, "group": of.group, "version": of.version,
+            "resource": of.resource, "subresource": of.subresource, "name": of.name,
+        });
+        spec.insert("resourceAttributes".to_owned(), attributes);
+    }
+    if let Some(of) = asked.path {
+        let attributes = json!({"path": of.path, "verb": of.verb});
+        spec.insert("nonResourceAttributes".to_owned(), attributes);
+    }
+    Ok(json!({"spec": spec}))
 }
 
 /// Reads a Namespace.

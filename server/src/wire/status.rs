@@ -198,6 +198,24 @@ impl Status {
         Self::about(Reason::AlreadyExists, kind, name, message)
     }
 
+    /// 404 and 409 for what is of no served kind.
+    pub fn named(reason: Reason, group: &str, resource: &str, name: &str) -> Self {
+        let why = match reason {
+            Reason::AlreadyExists => "already exists",
+            _ => "not found",
+        };
+        let details = Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: resource.to_owned(),
+            ..Details::default()
+        };
+        Self {
+            details: Some(Box::new(details)),
+            ..Self::new(reason, format!("{resource}.{group} \"{name}\" {why}"))
+        }
+    }
+
     /// 409: all names tried for a `generateName` were taken.
     pub fn no_name_left(kind: &ServedKind, name: &str) -> Self {
         let message = format!(
@@ -230,7 +248,8 @@ impl Status {
         Self::invalid_kind(options, "meta.k8s.io", "", causes)
     }
 
-    fn invalid_kind(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
+    /// 422: an object of this kind and group is not valid.
+    pub fn invalid_kind(kind: &str, group: &str, name: &str, causes: &[Cause]) -> Self {
         let texts: Vec<String> = causes.iter().map(ToString::to_string).collect();
         let texts = match texts.as_slice() {
             [one] => one.clone(),

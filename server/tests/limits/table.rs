@@ -29,6 +29,11 @@ const API: &str = include_str!("../../src/api/mod.rs");
 const READ: &str = include_str!("../../src/api/read.rs");
 const BACKUP: &str = include_str!("../../src/api/backup.rs");
 const WATCH: &str = include_str!("../../src/api/watch.rs");
+const GATE: &str = include_str!("../../src/net/gate.rs");
+const THROTTLE: &str = include_str!("../../src/net/throttle.rs");
+const AUDIT: &str = include_str!("../../src/net/audit.rs");
+const ACCOUNT: &str = include_str!("../../src/access/account.rs");
+const SECRET: &str = include_str!("../../src/api/account.rs");
 const BODY: &str = include_str!("../../src/net/body.rs");
 const STALL: &str = include_str!("../../src/net/stall.rs");
 const CELLS: &str = include_str!("../../src/wire/table.rs");
@@ -125,6 +130,34 @@ const CASES: &[(&str, Case)] = &[
         There(DRAIN, "a_stop_does_not_wait_for_ever"),
     ),
     ("BODY_READ_SECONDS", There(BODY, "an_endless_body_is_cut")),
+    (
+        "PLACES",
+        There(ACCOUNT, "a_place_is_read_as_it_is_written_or_refused"),
+    ),
+    (
+        "PASSWORD_BYTES",
+        There(SECRET, "a_password_has_a_shortest_and_a_longest_length"),
+    ),
+    (
+        "PASSWORD_CHECKS",
+        There(GATE, "few_passwords_are_checked_at_a_time"),
+    ),
+    (
+        "LOGIN_FAILURES",
+        There(GATE, "a_guesser_is_stopped_and_nobody_with_a_good_proof"),
+    ),
+    (
+        "LOGIN_SECONDS",
+        There(THROTTLE, "who_fails_often_waits_and_is_forgotten"),
+    ),
+    (
+        "LOGINS_REMEMBERED",
+        There(THROTTLE, "the_names_are_bounded"),
+    ),
+    (
+        "AUDIT_BYTES",
+        There(AUDIT, "a_file_has_a_largest_size_and_one_before_it"),
+    ),
 ];
 
 #[test]

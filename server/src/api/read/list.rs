@@ -16,6 +16,7 @@
 //! than [`COUNTED_MAX`] objects follow the page. Otherwise it is left out, as the rules of
 //! Kubernetes allow; so it is behind a page as large as the store gives them.
 
+use annals::access::Verb;
 use annals::{Error, ErrorKind, Key, List, Page, Revision, Snapshot, Version};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -38,7 +39,7 @@ const COUNTED_MAX: usize = 32;
 pub(in crate::api) fn list(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
     let form = call.form()?;
     let query = call.query.list()?;
-    let listed = collect(call, of, &query)?;
+    let listed = collect(call, of, &query, Verb::List)?;
     let meta = ListMeta {
         resource_version: listed.version.to_string(),
         continue_token: listed.token,
@@ -58,13 +59,15 @@ pub(in crate::api) struct Listed {
     remaining: Option<u64>,
 }
 
-/// Finds the objects of a list, at the version and from the place that the query says.
+/// Finds the objects of a list that the caller may do this to, at the version and from the place
+/// that the query says.
 pub(in crate::api) fn collect(
     call: &Call,
     of: &Subject<'_>,
     query: &ListQuery,
+    verb: Verb,
 ) -> Result<Listed, Status> {
-    let (collection, filter) = (of.collection()?, of.filter(query)?);
+    let (collection, mut filter) = (of.collection()?, of.filter(query)?);
     let store = call.api.store();
     let binding = Binding {
         epoch: store.epoch().bytes(),
@@ -87,6 +90,7 @@ pub(in crate::api) fn collect(
         (Some((At::Lost, last)), _) => return Err(part.too_old(&last)),
         (None, None) => newest(call, query.resource_version)?,
     };
+    filter.scope = call.scope(verb, of, snapshot.version())?;
     part.gather(snapshot.version(), |after, limit| {
         let list = List::new(collection.clone()).filter(filter.clone());
         snapshot.list(&list.after(after).limit(limit))

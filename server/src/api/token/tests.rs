@@ -11,7 +11,7 @@ fn binding(namespace: Option<&str>, labels: &str) -> Binding {
         namespace: namespace.map(str::to_owned),
         filter: Filter {
             labels: labels.parse().unwrap(),
-            fields: Vec::new(),
+            ..Filter::default()
         },
     }
 }

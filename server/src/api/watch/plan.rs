@@ -8,12 +8,16 @@
 //! | `sendInitialEvents=false` | nothing | what follows N, or now |
 //!
 //! A version that is no longer kept, and one that is still to come, are refused here, before the
-//! first line of the stream.
+//! first line of the stream; so is one at which the caller may have seen another part of the store:
+//! what has left its sight since could not be told.
 
 use std::time::Duration;
 
+use annals::access::Verb;
 use annals::{Collection, Error, Filter, Version, Watch};
 use tokio::time::Instant;
+
+use super::guard::Guard;
 
 use crate::api::call::{Call, Subject};
 use crate::api::failure::general;
@@ -35,6 +39,7 @@ pub(super) struct Plan {
     /// What is sent before the first change: the objects of this version.
     pub(super) initial: Option<Version>,
     pub(super) watch: Watch,
+    pub(super) guard: Guard,
 }
 
 /// The kind that the path names.
@@ -50,8 +55,11 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
     let of = subject(call)?;
     let form = call.form()?;
     let query = call.query.list()?;
-    let (collection, filter) = (of.collection()?, of.filter(&query)?);
+    let (collection, mut filter) = (of.collection()?, of.filter(&query)?);
+    call.enter(Verb::Watch, &of, "")?;
     let store = call.api.store();
+    // Before anything is looked at: what happens later wakes the watch.
+    let guard = Guard::new(call)?;
     let head = store.snapshot().map_err(|error| general(&error))?.version();
     let asked = query.resource_version.unwrap_or(0);
     if asked > head.get() {
@@ -60,6 +68,10 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
     let wants_initial = query.send_initial_events.unwrap_or(asked == 0);
     let from_past = asked > 0 && query.send_initial_events != Some(true);
     let after = if from_past { Version::new(asked) } else { head };
+    filter.scope = call.scope(Verb::Watch, &of, head)?;
+    if from_past {
+        call.check_unchanged(&filter.scope, head, after)?;
+    }
     let watch = store.watch(collection.clone(), filter.clone(), after);
     let watch = watch.map_err(|error| refuse(&error))?;
     Ok(Plan {
@@ -68,6 +80,7 @@ pub(super) fn plan(call: &Call) -> Result<Plan, Status> {
         form,
         ends: Instant::now() + lifetime(query.timeout_seconds),
         initial: wants_initial.then_some(head),
+        guard,
         query,
         watch,
     })

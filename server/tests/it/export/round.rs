@@ -223,7 +223,7 @@ fn a_selection_takes_what_it_names() {
     let playlists = [Collection::of("playlist.grafana.app", "playlists").unwrap()];
     let label = Filter {
         labels: "l=u2".parse().unwrap(),
-        fields: Vec::new(),
+        ..Filter::default()
     };
     let namespace = Filter {
         fields: vec![FieldTest {
