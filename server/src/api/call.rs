@@ -12,6 +12,7 @@ use super::{Api, account, check, delete, page, read, review, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
 use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
 use crate::wire::accept::{Form, negotiate};
+use crate::wire::past;
 use crate::wire::query::{ListQuery, Query};
 use crate::wire::status::Status;
 use annals::access::Verb;
@@ -266,8 +267,18 @@ impl Subject<'_> {
         collection.map_err(|error| Status::bad_request(error.to_string()))
     }
 
-    /// The filter of a list or watch.
+    /// The filter of a list of what is there, of a watch or of a deletecollection.
     pub(super) fn filter(&self, query: &ListQuery) -> Result<Filter, Status> {
+        let filter = self.selectors(query)?;
+        if let Some(label) = past::command(&filter.labels) {
+            let message = format!("labelSelector: {label} can be listed, not watched or deleted");
+            return Err(Status::bad_request(message));
+        }
+        Ok(filter)
+    }
+
+    /// The selectors of a request as a filter.
+    pub(super) fn selectors(&self, query: &ListQuery) -> Result<Filter, Status> {
         let labels: LabelSelector = query.label_selector.parse().map_err(|error| {
             Status::bad_request(format!("unable to parse requirement: {error}"))
         })?;

@@ -9,6 +9,7 @@
 //! | `route` | what a path means |
 //! | `call` | one request, and what it may be answered with |
 //! | `read` | get and list; `token` carries a list from page to page |
+//! | `past` | lists of revisions and of the trash |
 //! | `watch` | watches |
 //! | `write` | create, update, patch; `object` is what the server makes of a body |
 //! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
@@ -39,6 +40,7 @@ mod matrix;
 mod namespace;
 mod object;
 mod page;
+mod past;
 mod read;
 mod review;
 mod route;
