@@ -159,7 +159,8 @@ async fn answer(api: Api, request: Request) -> Result<Response, Status> {
     if call.is_backup() {
         return backup::start(call).await;
     }
-    let answer = within(REQUEST_TIME_MAX, move || call.answer()).await?;
+    let work = move || call.answer()?.packed(call.takes_gzip);
+    let answer = within(REQUEST_TIME_MAX, work).await?;
     answer.map(answer::Answer::into_response)
 }
 

@@ -8,6 +8,7 @@ mod backup;
 mod bench;
 mod cli;
 mod crash;
+mod encoding;
 mod export;
 mod kube_rs;
 mod kubectl;
