@@ -14,6 +14,7 @@ mod kube_rs;
 mod kubectl;
 mod list;
 mod net;
+mod python;
 mod repair;
 mod retention;
 mod search;
