@@ -11,7 +11,8 @@ use super::route::{Route, Target};
 use super::{Api, account, check, compact, delete, page, read, review, search, write};
 use crate::kinds::{Found, KindVersion, ServedKind};
 use crate::net::{ADMINISTRATORS, BODY_BYTES_MAX, BODY_TIME_MAX, Identity, read_body};
-use crate::wire::accept::{Form, negotiate};
+use crate::wire::accept::{Form, negotiate, plain_body, takes_gzip};
+use crate::wire::past;
 use crate::wire::query::{ListQuery, Query};
 use crate::wire::status::Status;
 use annals::access::Verb;
@@ -25,6 +26,8 @@ pub(super) struct Call {
     pub(super) accept: Option<String>,
     pub(super) content_type: Option<String>,
     pub(super) if_none_match: Option<String>,
+    /// Whether the answer may be compressed.
+    pub(super) takes_gzip: bool,
     pub(super) path: String,
     pub(super) identity: Identity,
     pub(super) principal: Principal,
@@ -45,6 +48,7 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
     let identity = parts.extensions.get::<Identity>();
     let identity = identity.cloned().ok_or_else(Status::unauthorized)?;
     let principal = admit(&api, &identity).await?;
+    plain_body(text(header::CONTENT_ENCODING).as_deref())?;
     let body = read_body(body, BODY_BYTES_MAX, BODY_TIME_MAX)
         .await
         .map_err(|error| {
@@ -62,6 +66,7 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
         accept: text(header::ACCEPT),
         content_type: text(header::CONTENT_TYPE),
         if_none_match: text(header::IF_NONE_MATCH),
+        takes_gzip: takes_gzip(text(header::ACCEPT_ENCODING).as_deref()),
         path: parts.uri.path().to_owned(),
         is_admin: principal.is_administrator(),
         identity,
@@ -268,8 +273,18 @@ impl Subject<'_> {
         collection.map_err(|error| Status::bad_request(error.to_string()))
     }
 
-    /// The filter of a list or watch.
+    /// The filter of a list of what is there, of a watch or of a deletecollection.
     pub(super) fn filter(&self, query: &ListQuery) -> Result<Filter, Status> {
+        let filter = self.selectors(query)?;
+        if let Some(label) = past::command(&filter.labels) {
+            let message = format!("labelSelector: {label} can be listed, not watched or deleted");
+            return Err(Status::bad_request(message));
+        }
+        Ok(filter)
+    }
+
+    /// The selectors of a request as a filter.
+    pub(super) fn selectors(&self, query: &ListQuery) -> Result<Filter, Status> {
         let labels: LabelSelector = query.label_selector.parse().map_err(|error| {
             Status::bad_request(format!("unable to parse requirement: {error}"))
         })?;

@@ -3,6 +3,8 @@
 //! Catches a road that forgets to ask, and one that tells a hidden object from a missing one. The
 //! match over the routes has no wildcard, so a route that is not listed here does not build.
 
+mod past;
+
 use axum::body::Body;
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;

@@ -9,6 +9,7 @@
 //! | `route` | what a path means |
 //! | `call` | one request, and what it may be answered with |
 //! | `read` | get and list; `token` carries a list from page to page |
+//! | `past` | lists of revisions and of the trash |
 //! | `watch` | watches |
 //! | `write` | create, update, patch; `object` is what the server makes of a body |
 //! | `delete` | delete and deletecollection; `namespace` is the life of a namespace |
@@ -41,6 +42,7 @@ mod matrix;
 mod namespace;
 mod object;
 mod page;
+mod past;
 mod read;
 mod review;
 mod route;
@@ -159,7 +161,8 @@ async fn answer(api: Api, request: Request) -> Result<Response, Status> {
     if call.is_backup() {
         return backup::start(call).await;
     }
-    let answer = within(REQUEST_TIME_MAX, move || call.answer()).await?;
+    let work = move || call.answer()?.packed(call.takes_gzip);
+    let answer = within(REQUEST_TIME_MAX, work).await?;
     answer.map(answer::Answer::into_response)
 }
 

@@ -6,19 +6,20 @@ use super::answer::Answer;
 use super::call::Call;
 use super::failure::general;
 use super::route::Route;
-use crate::wire::accept::accepts_json;
+use crate::wire::accept::{Discovery, accepts_json};
 use crate::wire::status::Status;
-use crate::wire::{discovery, openapi};
+use crate::wire::{self, discovery, openapi};
 
 /// The answer to a path that names no object.
 pub(super) fn page(call: &Call) -> Result<Answer, Status> {
     let kinds = call.api.kinds();
+    if matches!(call.route, Route::CoreVersions | Route::Groups) {
+        return roots(call);
+    }
     if call.route != Route::Metrics {
         accepts_json(call.accept.as_deref())?;
     }
     let value = match &call.route {
-        Route::CoreVersions => Some(discovery::core_versions(kinds)),
-        Route::Groups => Some(discovery::groups(kinds)),
         Route::Group(group) => discovery::group(kinds, group),
         Route::Resources { group, version } => discovery::resources(kinds, group, version),
         Route::OpenApi => Some(openapi::root(call.api.documents())),
@@ -29,6 +30,39 @@ pub(super) fn page(call: &Call) -> Result<Answer, Status> {
     value
         .map(|value| Answer::value(&value))
         .ok_or_else(Status::no_such_path)
+}
+
+/// `/api` and `/apis`, in the form that was asked for. Clients keep what they have read for hours and
+/// ask with its tag.
+fn roots(call: &Call) -> Result<Answer, Status> {
+    let (kinds, is_core) = (call.api.kinds(), call.route == Route::CoreVersions);
+    let (value, media_type) = match wire::accept::discovery(call.accept.as_deref())? {
+        Discovery::Plain if is_core => (discovery::core_versions(kinds), None),
+        Discovery::Plain => (discovery::groups(kinds), None),
+        Discovery::Aggregated(version) => {
+            let value = if is_core {
+                discovery::core_aggregated(kinds, version)
+            } else {
+                discovery::groups_aggregated(kinds, version)
+            };
+            (value, Some(version.media_type()))
+        }
+    };
+    let vary = HeaderValue::from_static("Accept");
+    let Some(media_type) = media_type else {
+        return Ok(Answer::value(&value).with_header(header::VARY, vary));
+    };
+    let bytes = value.to_string().into_bytes();
+    let tag = format!("\"{}\"", openapi::hash(&bytes));
+    let etag = HeaderValue::from_str(&tag).map_err(|error| Status::internal(&error.to_string()))?;
+    let answer = if call.if_none_match.as_deref() == Some(tag.as_str()) {
+        Answer::bytes(Vec::new()).with_code(StatusCode::NOT_MODIFIED)
+    } else {
+        Answer::bytes(bytes)
+    };
+    let answer = answer.with_media_type(media_type);
+    let answer = answer.with_header(header::VARY, vary);
+    Ok(answer.with_header(header::ETAG, etag))
 }
 
 /// The OpenAPI document of a group version. The hash in its address makes it immutable for

@@ -19,7 +19,7 @@ use crate::wire::query::IncludeObject;
 use crate::wire::status::Status;
 use crate::wire::table::{ListMeta, Style, partial_object, table};
 
-pub(super) use list::{collect, list, render_list};
+pub(super) use list::{check_whole, collect, exact, list, render, render_list};
 
 /// One object.
 pub(super) fn get(call: &Call, of: &Subject<'_>, name: &str) -> Result<Answer, Status> {
@@ -96,7 +96,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Status> {
 }
 
 /// The version asked for must have been written.
-fn check_reached(snapshot: &Snapshot, wanted: Option<u64>) -> Result<(), Status> {
+pub(super) fn check_reached(snapshot: &Snapshot, wanted: Option<u64>) -> Result<(), Status> {
     match wanted {
         Some(wanted) if wanted > snapshot.version().get() => {
             Err(Status::too_large_version(wanted, snapshot.version().get()))

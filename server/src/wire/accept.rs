@@ -35,6 +35,44 @@ impl MetaVersion {
     }
 }
 
+/// The form of a discovery document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discovery {
+    /// One level of what is served.
+    Plain,
+    /// Everything below, at once.
+    Aggregated(DiscoveryVersion),
+}
+
+/// A version of the group `apidiscovery.k8s.io`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiscoveryVersion {
+    /// `v2`
+    V2,
+    /// `v2beta1`, which kubectl before 1.30 asks for alone.
+    V2Beta1,
+}
+
+impl DiscoveryVersion {
+    /// The `apiVersion` of answers.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::V2 => "apidiscovery.k8s.io/v2",
+            Self::V2Beta1 => "apidiscovery.k8s.io/v2beta1",
+        }
+    }
+
+    /// The media type of answers. Clients tell the form by it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            Self::V2Beta1 => {
+                "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+            }
+        }
+    }
+}
+
 /// The form of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyType {
@@ -77,6 +115,50 @@ pub fn accepts_json(accept: Option<&str>) -> Result<(), Status> {
     first(accept, |clause| {
         clause.parameter("as").is_none().then_some(())
     })
+}
+
+/// The best form of a discovery document for an `Accept` header.
+pub fn discovery(accept: Option<&str>) -> Result<Discovery, Status> {
+    first(accept, |clause| {
+        let named = ["as", "g", "v"].map(|name| clause.parameter(name));
+        match named {
+            [None, ..] => Some(Discovery::Plain),
+            [
+                Some("APIGroupDiscoveryList"),
+                Some("apidiscovery.k8s.io"),
+                Some(version),
+            ] => {
+                let versions = [DiscoveryVersion::V2, DiscoveryVersion::V2Beta1];
+                let mut versions = versions.into_iter();
+                let found =
+                    versions.find(|known| known.api_version().ends_with(&format!("/{version}")));
+                found.map(Discovery::Aggregated)
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Whether the client takes answers that are compressed with gzip.
+pub fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+    let codings: Vec<Clause<'_>> = accept_encoding
+        .unwrap_or_default()
+        .split(',')
+        .map(Clause::parse)
+        .collect();
+    let named = |name: &str| codings.iter().find(|coding| coding.media_type == name);
+    named("gzip")
+        .or_else(|| named("*"))
+        .is_some_and(|coding| coding.weight > 0.0)
+}
+
+/// 415 for a body that is compressed: a small body may unfold to more than any limit.
+pub fn plain_body(content_encoding: Option<&str>) -> Result<(), Status> {
+    let encoding = content_encoding.unwrap_or_default().trim();
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case("identity") {
+        return Ok(());
+    }
+    Err(Status::unsupported_encoding(encoding))
 }
 
 /// The form of a body; protobuf only where the kind of the body can be read from it.
@@ -221,6 +303,58 @@ mod tests {
         assert!(accepts_json(Some(&format!("{aggregated},application/json"))).is_ok());
         assert_eq!(accepts_json(Some(aggregated)).unwrap_err().code(), 406);
         assert!(accepts_json(None).is_ok());
+    }
+
+    #[test]
+    fn discovery_is_given_in_the_version_that_is_asked_for() {
+        use DiscoveryVersion::{V2, V2Beta1};
+        let (v2, beta) = (V2.media_type(), V2Beta1.media_type());
+        let newest = format!("{v2},{beta},application/json");
+        let v3 = v2.replace("v=v2;", "v=v3;");
+        for (accept, expected) in [
+            ("", Discovery::Plain),
+            ("application/json, */*", Discovery::Plain),
+            (&newest, Discovery::Aggregated(V2)),
+            (
+                &format!("{beta},application/json"),
+                Discovery::Aggregated(V2Beta1),
+            ),
+            (
+                &format!("{v2};profile=nopeer,application/json"),
+                Discovery::Aggregated(V2),
+            ),
+            (&format!("{v3},application/json"), Discovery::Plain),
+        ] {
+            assert_eq!(discovery(Some(accept)).unwrap(), expected, "{accept}");
+        }
+        assert_eq!(discovery(Some(&v3)).unwrap_err().code(), 406);
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        assert_eq!(discovery(Some(table)).unwrap_err().code(), 406);
+    }
+
+    #[test]
+    fn encodings_are_read_by_their_weights() {
+        for (accepted, takes) in [
+            (None, false),
+            (Some(""), false),
+            (Some("identity, br"), false),
+            (Some("gzip;q=0"), false),
+            (Some("gzip;q=0, *"), false),
+            (Some("*;q=0"), false),
+            (Some("gzip"), true),
+            (Some("deflate, GZIP;q=0.5, br"), true),
+            (Some("*"), true),
+        ] {
+            assert_eq!(takes_gzip(accepted), takes, "{accepted:?}");
+        }
+        for plain in [None, Some(""), Some("identity"), Some(" Identity ")] {
+            assert!(plain_body(plain).is_ok(), "{plain:?}");
+        }
+        for coded in ["gzip", "identity, gzip", "br", "x"] {
+            let status = plain_body(Some(coded)).unwrap_err();
+            assert_eq!(status.code(), 415);
+            assert!(status.message.contains(coded), "{status}");
+        }
     }
 
     #[test]

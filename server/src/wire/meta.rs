@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::past::{HISTORY_LABEL, TRASH_LABEL};
 use crate::kinds::{Cause, NameRule, ServedKind, is_rfc3339};
 use crate::limits;
 
@@ -217,6 +218,12 @@ fn check_labels(labels: &Map<String, Value>, causes: &mut Vec<Cause>) {
     }
     for (key, value) in labels {
         causes.extend(check_qualified(field, key).err());
+        if [HISTORY_LABEL, TRASH_LABEL].contains(&key.as_str()) {
+            causes.push(Cause::forbidden(
+                field,
+                &format!("cannot save label: {key}"),
+            ));
+        }
         let text = value.as_str().unwrap_or_default();
         if text.len() > limits::LABEL_VALUE_BYTES {
             let why = format!("must be no more than {} bytes", limits::LABEL_VALUE_BYTES);
@@ -491,6 +498,10 @@ mod tests {
             &["metadata.labels: Invalid value"],
         );
         let many: Map<String, Value> = (0..65).map(|i| (format!("k{i}"), json!("v"))).collect();
+        for key in [HISTORY_LABEL, TRASH_LABEL] {
+            let expected = format!("metadata.labels: Forbidden: cannot save label: {key}");
+            check(json!({"labels": {key: "true"}}), &[expected.as_str()]);
+        }
         check(json!({"labels": many}), &["metadata.labels: Too many: 65"]);
         check(
             json!({"annotations": {"Grafana.app/folder": "any text\n"}}),

@@ -12,6 +12,7 @@ pub mod list;
 pub mod meta;
 pub mod object;
 pub mod openapi;
+pub mod past;
 pub mod patch;
 pub mod protobuf;
 pub mod query;

@@ -373,6 +373,15 @@ impl Status {
         Self::new(Reason::UnsupportedMediaType, message)
     }
 
+    /// 415: the body is compressed.
+    pub fn unsupported_encoding(found: &str) -> Self {
+        let message = format!(
+            "Content-Encoding: expected none, or identity, found {}",
+            Value::from(found)
+        );
+        Self::new(Reason::UnsupportedMediaType, message)
+    }
+
     /// 413: the body, object or patch is larger than `limit`, whose unit is part of `what`.
     pub fn too_large(what: &str, limit: usize) -> Self {
         let message = format!("Request entity too large: {what}: limit is {limit}");

@@ -9,6 +9,7 @@ mod change;
 mod create;
 mod delete;
 mod discover;
+mod past;
 mod read;
 mod watch;
 

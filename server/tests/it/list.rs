@@ -1,8 +1,10 @@
 //! Catches a list that shows another version than the one that was asked for.
 //!
-//! `levels` asks in every way for the states that a few writes leave; `tokens` bends tokens.
+//! `levels` asks in every way for the states that a few writes leave; `past` for revisions and the
+//! trash; `tokens` bends tokens.
 
 mod levels;
+mod past;
 mod tokens;
 
 use axum::body::Body;

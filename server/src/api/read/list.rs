@@ -25,8 +25,10 @@ use super::{check_reached, parse, serve};
 use crate::api::answer::Answer;
 use crate::api::call::{Call, Subject};
 use crate::api::failure::general;
+use crate::api::past;
 use crate::api::token::{At, Binding};
 use crate::limits;
+use crate::wire::past::asked;
 use crate::wire::query::{IncludeObject, ListQuery, VersionMatch};
 use crate::wire::status::Status;
 use crate::wire::table::{ListMeta, Style, partial_object_list, table};
@@ -39,6 +41,10 @@ const COUNTED_MAX: usize = 32;
 pub(in crate::api) fn list(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
     let form = call.form()?;
     let query = call.query.list()?;
+    let selectors = of.selectors(&query)?;
+    if let Some(past) = asked(&selectors.labels, &selectors.fields)? {
+        return past::list(call, of, &query, &past);
+    }
     let listed = collect(call, of, &query, Verb::List)?;
     let meta = ListMeta {
         resource_version: listed.version.to_string(),
@@ -98,7 +104,7 @@ pub(in crate::api) fn collect(
 }
 
 /// The version that a list without a token means, if it means one and no other.
-fn exact(query: &ListQuery) -> Option<Version> {
+pub(in crate::api) fn exact(query: &ListQuery) -> Option<Version> {
     let exact = match query.version_match {
         VersionMatch::Exact => true,
         VersionMatch::NotOlderThan => false,
@@ -225,7 +231,7 @@ fn check_progress(page: &Page<Key>, after: Option<&Key>) -> Result<(), Status> {
 }
 
 /// What one answer may hold of a collection.
-pub(super) fn check_whole(bytes: usize) -> Result<(), Status> {
+pub(in crate::api) fn check_whole(bytes: usize) -> Result<(), Status> {
     if bytes <= limits::LIST_BYTES {
         return Ok(());
     }
@@ -243,6 +249,17 @@ pub(in crate::api) fn render_list(
 ) -> Result<Answer, Status> {
     let served = items.iter().map(|item| serve(of, item, item.version()));
     let served: Vec<Vec<u8>> = served.collect::<Result<_, _>>()?;
+    render(of, form, include, meta, &served)
+}
+
+/// Objects that are bytes as they are served, as a list in the form that was asked for.
+pub(in crate::api) fn render(
+    of: &Subject<'_>,
+    form: Form,
+    include: IncludeObject,
+    meta: &ListMeta,
+    served: &[Vec<u8>],
+) -> Result<Answer, Status> {
     let values = || {
         served
             .iter()

@@ -29,6 +29,16 @@ pub struct Document {
     pub bytes: Vec<u8>,
 }
 
+/// The hash of a document, in upper-case hexadecimal: what clients know it by.
+pub fn hash(bytes: &[u8]) -> String {
+    let mut hash = String::new();
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string cannot fail.
+        let _ = write!(hash, "{byte:02X}");
+    }
+    hash
+}
+
 /// The documents of all groups and versions, in the order of discovery.
 pub fn documents(kinds: &Kinds) -> Vec<Document> {
     let mut documents = Vec::new();
@@ -37,11 +47,7 @@ pub fn documents(kinds: &Kinds) -> Vec<Document> {
             let path = root_of(group.name, version);
             let found: Vec<Found<'_>> = kinds.in_version(group.name, version).collect();
             let bytes = document(&path, &found).to_string().into_bytes();
-            let mut hash = String::new();
-            for byte in Sha256::digest(&bytes) {
-                // Writing to a string cannot fail.
-                let _ = write!(hash, "{byte:02X}");
-            }
+            let hash = hash(&bytes);
             documents.push(Document { path, hash, bytes });
         }
     }

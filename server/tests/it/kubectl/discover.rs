@@ -65,6 +65,41 @@ async fn what_is_served() {
     }
 }
 
+/// The addresses that a command asks for, by what it tells of itself.
+async fn asked(shell: &super::Shell, line: &str) -> Vec<String> {
+    let told = shell.run(&format!("{line} -v=8")).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    let paths = told
+        .err
+        .lines()
+        .filter(|line| line.contains("GET") && line.contains("https://"));
+    let path = |line: &str| {
+        let (_, rest) = line.split_once("https://").unwrap_or_default();
+        let path = rest.split_once('/').map_or("", |(_, path)| path);
+        let end = path.find(['?', '"', ' ']).unwrap_or(path.len());
+        format!("/{}", &path[..end])
+    };
+    let mut paths: Vec<String> = paths.map(path).collect();
+    // Some versions tell of the request and of the answer.
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+#[tokio::test]
+async fn two_requests_say_all_that_is_served() {
+    let server = Server::start().await;
+    let Some(shell) = shell(&server) else { return };
+    assert_eq!(
+        asked(&shell, "kubectl api-resources").await,
+        ["/api", "/apis"]
+    );
+    assert_eq!(
+        asked(&shell, "kubectl api-versions").await,
+        ["/api", "/apis"]
+    );
+}
+
 #[tokio::test]
 async fn explain_reads_the_schema() {
     let server = Server::start().await;
