@@ -4,7 +4,7 @@ use clap::Args as Flags;
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::object::{Found, Named, items, version};
+use super::object::{Named, version};
 use super::{Exit, Failure, print};
 
 /// Unchanged lines shown around a change.
@@ -24,10 +24,10 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let found = args.object.find().await?;
-    let to = revision(&found, args.to).await?;
+    let to = found.revision(args.to).await?;
     let from = match args.from {
-        Some(version) => Some(revision(&found, Some(version)).await?),
-        None => first(&found, Some(version(&to)?)).await?,
+        Some(version) => Some(found.revision(Some(version)).await?),
+        None => found.newest(Some(version(&to)?)).await?,
     };
     let name = found.qualified();
     let (old_label, old) = match &from {
@@ -37,32 +37,6 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let (new_label, new) = (format!("{name}@{}", version(&to)?), text(&to)?);
     print::out(&unified((&old_label, &old), (&new_label, &new)))?;
     Ok(Exit::Done)
-}
-
-/// The revision with exactly this version, or the newest.
-async fn revision(found: &Found, wanted: Option<u64>) -> Result<Value, Failure> {
-    let before = wanted.map(|wanted| wanted.saturating_add(1));
-    let nearest = first(found, before).await?;
-    let missing = |hint: String| {
-        let what = wanted.map_or("any revision".to_owned(), |wanted| {
-            format!("revision {wanted}")
-        });
-        Failure::new(
-            Exit::NotFound,
-            format!("{} does not have {what}{hint}", found.qualified()),
-        )
-    };
-    let nearest = nearest.ok_or_else(|| missing(String::new()))?;
-    let version = version(&nearest)?;
-    if wanted.is_some_and(|wanted| wanted != version) {
-        return Err(missing(format!("; the newest before it is {version}")));
-    }
-    Ok(nearest)
-}
-
-async fn first(found: &Found, before: Option<u64>) -> Result<Option<Value>, Failure> {
-    let answer = found.revisions(1, before).await?;
-    Ok(items(&answer, "items")?.into_iter().next())
 }
 
 /// The object of a revision as YAML; nothing for a delete. The record of who manages which field

@@ -71,9 +71,14 @@ pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
     while !store.index_report().reflects(newest) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Whoever can open the directory has everything in it.
+    client_over(&store, directory)
+}
+
+/// A client of the API over an open store, as an administrator: whoever can open the directory
+/// has everything in it.
+pub(super) fn client_over(store: &Store, directory: &Path) -> Result<Client, Failure> {
     let user = Identity::of_token("local", &[ADMINISTRATORS]);
-    let router = routes(api(&store, Shutdown::new())?).layer(Extension(user));
+    let router = routes(api(store, Shutdown::new())?).layer(Extension(user));
     Ok(Client::new(Target::here(
         &directory.display().to_string(),
         router,

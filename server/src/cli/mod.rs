@@ -6,10 +6,13 @@
 //! list of exit codes.
 
 mod account;
+mod apply;
 mod backup;
 mod bench;
 mod check;
+mod delete;
 mod diff;
+mod edit;
 mod exit;
 mod export;
 mod get;
@@ -19,17 +22,22 @@ mod index;
 mod keep;
 mod kind;
 mod local;
+mod manifest;
+mod merge;
 mod object;
 mod part;
 mod print;
 mod repair;
 mod restore;
+mod revive;
 mod run;
 mod search;
 mod serve;
 mod server;
 mod size;
+mod trash;
 mod verify;
+mod watch;
 
 pub use exit::{Exit, Failure};
 pub use run::run;

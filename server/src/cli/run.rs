@@ -7,8 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, account, backup, bench, check, diff, export, get, history, import, index, local,
-    print, repair, restore, search, serve, verify,
+    Exit, Failure, account, apply, backup, bench, check, delete, diff, edit, export, get, history,
+    import, index, local, print, repair, restore, revive, search, serve, trash, verify, watch,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -25,6 +25,18 @@ enum Command {
     Serve(serve::Args),
     /// Print objects
     Get(get::Args),
+    /// Follow what changes
+    Watch(watch::Args),
+    /// Make objects say what files say
+    Apply(apply::Args),
+    /// Change an object in an editor
+    Edit(edit::Args),
+    /// Delete objects; their history stays
+    Delete(delete::Args),
+    /// Print what was deleted, the latest first
+    Trash(trash::Args),
+    /// Bring an object back as it was at a version, or out of the trash
+    Restore(revive::Args),
     /// Print the revisions of an object, newest first
     History(history::Args),
     /// Print what changed between two revisions of an object
@@ -92,6 +104,12 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(serve::run(args)),
         Command::Get(args) => alone(get::run(args)),
+        Command::Watch(args) => alone(watch::run(args)),
+        Command::Apply(args) => alone(apply::run(args)),
+        Command::Edit(args) => alone(edit::run(args)),
+        Command::Delete(args) => alone(delete::run(args)),
+        Command::Trash(args) => alone(trash::run(args)),
+        Command::Restore(args) => alone(revive::run(args)),
         Command::History(args) => alone(history::run(args)),
         Command::Diff(args) => alone(diff::run(args)),
         Command::Search(args) => alone(search::run(args)),
@@ -154,6 +172,22 @@ mod tests {
             ("get playlists -n ns -A", false),
             ("get playlists -o xml", false),
             ("get", false),
+            ("apply -f a.yaml -f - -n ns --dry-run -o name", true),
+            ("apply", false),
+            ("apply a.yaml", false),
+            ("delete playlist a b -n ns", true),
+            ("delete playlist", false),
+            ("edit playlist a --data-dir d", true),
+            ("edit playlist", false),
+            ("trash playlists -A -o json", true),
+            ("trash playlists -A -n ns", false),
+            ("trash", false),
+            ("restore playlist a", true),
+            ("restore playlist a --version 7 -o yaml", true),
+            ("restore playlist a --version x", false),
+            ("watch playlists -A -l a=b --since 7 --count 1", true),
+            ("watch playlist a -A", false),
+            ("watch playlists --count 0", false),
             ("history playlist x --limit 5", true),
             ("history playlist x --limit 0", false),
             ("diff playlist x --from 1 --to 2", true),
