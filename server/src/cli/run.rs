@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, account, apply, backup, bench, check, delete, diff, edit, export, get, history,
-    import, index, local, print, repair, restore, revive, search, serve, trash, verify, watch,
+    Exit, Failure, account, apply, backup, bench, check, completion, delete, dev, diff, edit,
+    export, get, history, import, index, local, print, repair, restore, revive, search, serve,
+    trash, verify, watch,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Serve the Kubernetes API from a data directory
     Serve(serve::Args),
+    /// Serve from a directory that goes with the process, to try something
+    Dev(dev::Args),
     /// Print objects
     Get(get::Args),
     /// Follow what changes
@@ -71,6 +74,10 @@ enum Command {
     Repair(repair::Args),
     /// Give back the space that a data directory does not need
     Compact(local::Compact),
+    /// Print a script that completes commands as they are typed
+    Completion(completion::Completion),
+    /// Print a page of the manual, or write all of them
+    Man(completion::Manual),
     /// Print the version
     Version,
 }
@@ -103,6 +110,7 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(serve::run(args)),
+        Command::Dev(args) => runtime(Builder::new_multi_thread())?.block_on(dev::run(args)),
         Command::Get(args) => alone(get::run(args)),
         Command::Watch(args) => alone(watch::run(args)),
         Command::Apply(args) => alone(apply::run(args)),
@@ -125,6 +133,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Check(args) => alone(check::run(args)),
         Command::Repair(args) => repair::run(&args),
         Command::Compact(args) => local::compact(&args),
+        Command::Completion(args) => completion::completion(&args, Cli::command()),
+        Command::Man(args) => completion::manual(&args, Cli::command()),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(Exit::Done)
@@ -145,8 +155,6 @@ fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
 #[cfg(test)]
 mod tests {
     //! Catches a command line that clap cannot build, and one that is read as something else.
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -164,6 +172,16 @@ mod tests {
             ("serve --listen nowhere", false),
             ("serve --cache-size 256MiB", true),
             ("serve --cache-size many", false),
+            ("dev", true),
+            ("dev --listen 127.0.0.1:7000 --log info", true),
+            ("dev --data-dir d", false),
+            ("completion zsh", true),
+            ("completion", false),
+            ("completion tcsh", false),
+            ("man", true),
+            ("man user add", true),
+            ("man --to d", true),
+            ("man get --to d", false),
             ("get playlists", true),
             ("get playlists x -n ns -o yaml", true),
             ("get playlists -A -l a=b", true),

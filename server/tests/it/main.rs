@@ -6,8 +6,10 @@
 mod access;
 mod backup;
 mod bench;
+mod change;
 mod cli;
 mod crash;
+mod dev;
 mod export;
 mod kube_rs;
 mod kubectl;
