@@ -36,7 +36,13 @@ const CLIENT_CACHE: Size = Size(64 * 1024 * 1024);
 /// Opens a directory that a server has made.
 fn open_existing(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
-    open(directory, CLIENT_CACHE, &[])
+    open(directory, CLIENT_CACHE, &[]).map_err(in_use)
+}
+
+/// What a client command can do when the directory cannot be opened.
+fn in_use(failure: Failure) -> Failure {
+    let advice = "if a server has it open, leave --data-dir out and the command asks that server";
+    Failure::new(failure.exit, format!("{} ({advice})", failure.message))
 }
 
 /// Whether there is a store, or which error to print.
@@ -44,7 +50,10 @@ pub(super) fn check_existing(directory: &Path) -> Result<(), Failure> {
     if directory.join("store.redb").is_file() {
         return Ok(());
     }
-    let what = format!("{}: no data directory of annals", directory.display());
+    let what = format!(
+        "{}: no data directory of annals; `annals serve --data-dir` makes one",
+        directory.display()
+    );
     Err(Failure::new(Exit::NotFound, what))
 }
 
@@ -52,7 +61,7 @@ pub(super) fn check_existing(directory: &Path) -> Result<(), Failure> {
 pub(super) fn open_unindexed(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
     let options = options(CLIENT_CACHE).index(false);
-    Store::open(directory, options).map_err(|error| failure(&error))
+    Store::open(directory, options).map_err(|error| in_use(failure(&error)))
 }
 
 /// Opens a directory to write much to it, and makes it when there is none. The index follows at

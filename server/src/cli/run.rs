@@ -210,6 +210,9 @@ mod tests {
             ("history playlist x --limit 0", false),
             ("diff playlist x --from 1 --to 2", true),
             ("diff playlist x --from one", false),
+            ("diff playlist x --format paths --color always", true),
+            ("diff playlist x --color red", false),
+            ("search text --color never", true),
             (
                 "search text --type dashboard --tag a --tag b --folder f --limit 3",
                 true,
