@@ -1,10 +1,14 @@
-//! `annals diff`: what changed between two revisions of an object, as a unified diff of YAML.
+//! `annals diff`: what changed between two revisions of an object.
+//!
+//! People get it place by place, programs as a unified diff of YAML.
 
-use clap::Args as Flags;
+use clap::{Args as Flags, ValueEnum};
 use serde_json::Value;
 use similar::TextDiff;
 
-use super::object::{Found, Named, items, version};
+use super::change::changes;
+use super::color::{Color, Pen, is_terminal};
+use super::object::{Named, version};
 use super::{Exit, Failure, print};
 
 /// Unchanged lines shown around a change.
@@ -20,68 +24,112 @@ pub(super) struct Args {
     /// The newer revision [default: the newest]
     #[arg(long, value_name = "VERSION")]
     to: Option<u64>,
+    /// How to show it [default: paths on a terminal, else unified]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    #[command(flatten)]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Each place that changed, what was there and what is
+    Paths,
+    /// A unified diff of YAML, which `patch` takes
+    Unified,
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let found = args.object.find().await?;
-    let to = revision(&found, args.to).await?;
+    let to = found.revision(args.to).await?;
     let from = match args.from {
-        Some(version) => Some(revision(&found, Some(version)).await?),
-        None => first(&found, Some(version(&to)?)).await?,
+        Some(version) => Some(found.revision(Some(version)).await?),
+        None => found.newest(Some(version(&to)?)).await?,
     };
     let name = found.qualified();
-    let (old_label, old) = match &from {
-        Some(from) => (format!("{name}@{}", version(from)?), text(from)?),
-        None => ("/dev/null".to_owned(), String::new()),
+    let old_label = match &from {
+        Some(from) => format!("{name}@{}", version(from)?),
+        None => "/dev/null".to_owned(),
     };
-    let (new_label, new) = (format!("{name}@{}", version(&to)?), text(&to)?);
-    print::out(&unified((&old_label, &old), (&new_label, &new)))?;
+    let new_label = format!("{name}@{}", version(&to)?);
+    let old = from.as_ref().and_then(object);
+    let new = object(&to);
+    let format = args.format.unwrap_or(if is_terminal() {
+        Format::Paths
+    } else {
+        Format::Unified
+    });
+    let pen = args.color.pen();
+    let text = match format {
+        Format::Paths => paths((&old_label, old.as_ref()), (&new_label, new.as_ref()), pen),
+        Format::Unified => {
+            let (old, new) = (yaml(old.as_ref())?, yaml(new.as_ref())?);
+            coloured(&unified((&old_label, &old), (&new_label, &new)), pen)
+        }
+    };
+    print::out(&text)?;
     Ok(Exit::Done)
 }
 
-/// The revision with exactly this version, or the newest.
-async fn revision(found: &Found, wanted: Option<u64>) -> Result<Value, Failure> {
-    let before = wanted.map(|wanted| wanted.saturating_add(1));
-    let nearest = first(found, before).await?;
-    let missing = |hint: String| {
-        let what = wanted.map_or("any revision".to_owned(), |wanted| {
-            format!("revision {wanted}")
-        });
-        Failure::new(
-            Exit::NotFound,
-            format!("{} does not have {what}{hint}", found.qualified()),
-        )
-    };
-    let nearest = nearest.ok_or_else(|| missing(String::new()))?;
-    let version = version(&nearest)?;
-    if wanted.is_some_and(|wanted| wanted != version) {
-        return Err(missing(format!("; the newest before it is {version}")));
-    }
-    Ok(nearest)
-}
-
-async fn first(found: &Found, before: Option<u64>) -> Result<Option<Value>, Failure> {
-    let answer = found.revisions(1, before).await?;
-    Ok(items(&answer, "items")?.into_iter().next())
-}
-
-/// The object of a revision as YAML; nothing for a delete. The record of who manages which field
-/// is left out: it changes with every write and says nothing about the object.
-fn text(revision: &Value) -> Result<String, Failure> {
+/// The object of a revision; nothing for a delete. The record of who manages which field is left
+/// out: it changes with every write and says nothing about the object.
+fn object(revision: &Value) -> Option<Value> {
     let is_deleted = revision
         .get("action")
         .is_some_and(|action| action == "deleted");
-    let Some(object) = revision
-        .get("object")
-        .filter(|object| !object.is_null() && !is_deleted)
-    else {
-        return Ok(String::new());
-    };
-    let mut object = object.clone();
+    let object = revision.get("object");
+    let mut object = object
+        .filter(|object| !object.is_null() && !is_deleted)?
+        .clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.shift_remove("managedFields");
     }
-    print::yaml(&object).map_err(|why| Failure::new(Exit::Failed, format!("cannot print: {why}")))
+    Some(object)
+}
+
+fn yaml(object: Option<&Value>) -> Result<String, Failure> {
+    let text = object.map_or(Ok(String::new()), print::yaml);
+    text.map_err(|why| Failure::new(Exit::Failed, format!("cannot print: {why}")))
+}
+
+/// Each place that changed, with what was there and what is there.
+fn paths(old: (&str, Option<&Value>), new: (&str, Option<&Value>), pen: Pen) -> String {
+    let nothing = Value::Object(serde_json::Map::new());
+    let found = changes(old.1.unwrap_or(&nothing), new.1.unwrap_or(&nothing));
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{}\n{}\n",
+        pen.strong(&print::clean(&format!("--- {}", old.0))),
+        pen.strong(&print::clean(&format!("+++ {}", new.0)))
+    );
+    for change in found {
+        text.push_str(&pen.place(&print::clean(&change.path)));
+        text.push('\n');
+        let shown = |value: &Value| print::clean(&value.to_string());
+        if let Some(old) = change.old {
+            text.push_str(&pen.old(&format!("  - {}", shown(old))));
+            text.push('\n');
+        }
+        if let Some(new) = change.new {
+            text.push_str(&pen.new_text(&format!("  + {}", shown(new))));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A unified diff with its lines in colours. Strings of YAML hold no escapes of their own.
+fn coloured(diff: &str, pen: Pen) -> String {
+    let line = |line: &str| match line.as_bytes() {
+        [b'-', b'-', b'-', b' ', ..] | [b'+', b'+', b'+', b' ', ..] => pen.strong(line),
+        [b'-', ..] => pen.old(line),
+        [b'+', ..] => pen.new_text(line),
+        [b'@', b'@', ..] => pen.place(line),
+        _ => line.to_owned(),
+    };
+    diff.lines().map(|text| line(text) + "\n").collect()
 }
 
 fn unified(old: (&str, &str), new: (&str, &str)) -> String {
@@ -107,8 +155,11 @@ mod tests {
                 "spec": {"title": title, "size": 1},
             }})
         };
-        let old = text(&revision("old", 1)).unwrap();
-        let new = text(&revision("new", 2)).unwrap();
+        let (before, after) = (object(&revision("old", 1)), object(&revision("new", 2)));
+        let (old, new) = (
+            yaml(before.as_ref()).unwrap(),
+            yaml(after.as_ref()).unwrap(),
+        );
         assert_eq!(
             unified(("p/x@1", &old), ("p/x@2", &new)),
             "--- p/x@1\n+++ p/x@2\n@@ -1,5 +1,5 @@\n metadata:\n   name: x\n spec:\n\
@@ -118,16 +169,33 @@ mod tests {
     }
 
     #[test]
-    fn a_delete_is_empty() {
-        let object = json!({"a": 1});
+    fn the_places_and_colours() {
+        let (old, new) = (
+            json!({"a": {"b": 1}}),
+            json!({"a": {"b": "x\n\u{1b}"}, "c": 2}),
+        );
+        let shown = |on| paths(("p@1", Some(&old)), ("p@2", Some(&new)), Pen::new(on));
         assert_eq!(
-            text(&json!({"action": "deleted", "object": object})).unwrap(),
+            shown(false),
+            "--- p@1\n+++ p@2\na.b\n  - 1\n  + \"x\\n\\u001b\"\nc\n  + 2\n"
+        );
+        assert!(shown(true).contains("\u{1b}[36ma.b\u{1b}[0m\n\u{1b}[31m  - 1\u{1b}[0m\n"));
+        assert_eq!(
+            paths(("p@1", Some(&old)), ("p@2", Some(&old)), Pen::new(true)),
             ""
         );
-        assert_eq!(
-            text(&json!({"action": "updated", "object": object})).unwrap(),
-            "a: 1\n"
-        );
-        assert_eq!(text(&json!({"action": "updated"})).unwrap(), "");
+        let unified = unified(("p@1", "a: 1\n"), ("p@2", "a: 2\n"));
+        assert_eq!(coloured(&unified, Pen::new(false)), unified);
+        assert!(coloured(&unified, Pen::new(true)).contains("\u{1b}[31m-a: 1\u{1b}[0m\n"));
+    }
+
+    #[test]
+    fn a_delete_is_empty() {
+        let body = json!({"a": 1});
+        let revision = |action: &str| json!({"action": action, "object": body});
+        assert_eq!(object(&revision("deleted")), None);
+        assert_eq!(object(&revision("updated")), Some(json!({"a": 1})));
+        assert_eq!(object(&json!({"action": "updated"})), None);
+        assert_eq!(yaml(None).unwrap(), "");
     }
 }

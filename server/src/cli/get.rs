@@ -11,12 +11,12 @@ use super::{Exit, Failure};
 use crate::client::{Client, Path};
 
 /// Objects asked for at a time.
-const PAGE: &str = "500";
+pub(super) const PAGE: &str = "500";
 
 /// More objects than this are not held in memory.
 const OBJECTS_MAX: usize = 1_000_000;
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
 #[derive(Debug, Flags)]
@@ -77,7 +77,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 /// All pages of a list as one answer, the list being in `field`.
-async fn list(
+pub(super) async fn list(
     client: &Client,
     path: &Path,
     accept: &'static str,

@@ -77,6 +77,28 @@ pub(super) async fn resolve(client: &Client, word: &str) -> Result<Kind, Failure
     Err(Failure::new(Exit::NotFound, message))
 }
 
+/// Finds the kind that an object names, in the version that it is written in.
+pub(super) async fn of_object(
+    client: &Client,
+    api_version: &str,
+    name: &str,
+) -> Result<Kind, Failure> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let missing = || {
+        let message = format!(
+            "the server has no kind {name} in {api_version} (kubectl api-resources lists them)"
+        );
+        Failure::new(Exit::NotFound, message)
+    };
+    let all = match resources(client, group, version).await {
+        Err(failure) if failure.exit == Exit::NotFound => return Err(missing()),
+        all => all?,
+    };
+    let is_it = |entry: &Resource| entry.kind == name && !entry.name.contains('/');
+    let found = all.into_iter().find(is_it).ok_or_else(missing)?;
+    Ok(found.kind(group, version))
+}
+
 /// Every kind with lists, in the version that the server prefers.
 pub(super) async fn all(client: &Client) -> Result<Vec<Kind>, Failure> {
     let mut found = listed(client, "", "v1").await?;

@@ -35,7 +35,13 @@ const CLIENT_CACHE: Size = Size(64 * 1024 * 1024);
 /// Opens a directory that a server has made.
 fn open_existing(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
-    open(directory, CLIENT_CACHE, &[])
+    open(directory, CLIENT_CACHE, &[]).map_err(in_use)
+}
+
+/// What a client command can do when the directory cannot be opened.
+fn in_use(failure: Failure) -> Failure {
+    let advice = "if a server has it open, leave --data-dir out and the command asks that server";
+    Failure::new(failure.exit, format!("{} ({advice})", failure.message))
 }
 
 /// Whether there is a store, or which error to print.
@@ -43,14 +49,17 @@ pub(super) fn check_existing(directory: &Path) -> Result<(), Failure> {
     if directory.join("store.redb").is_file() {
         return Ok(());
     }
-    let what = format!("{}: no data directory of annals", directory.display());
+    let what = format!(
+        "{}: no data directory of annals; `annals serve --data-dir` makes one",
+        directory.display()
+    );
     Err(Failure::new(Exit::NotFound, what))
 }
 
 /// Opens a directory that a server has made, and leaves its index alone.
 pub(super) fn open_unindexed(directory: &Path) -> Result<Store, Failure> {
     check_existing(directory)?;
-    Store::open(directory, unindexed()).map_err(|error| failure(&error))
+    Store::open(directory, unindexed()).map_err(|error| in_use(failure(&error)))
 }
 
 /// How a command opens a directory whose index it leaves alone.
@@ -73,9 +82,14 @@ pub(super) fn client(directory: &Path) -> Result<Client, Failure> {
     while !store.index_report().reflects(newest) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // Whoever can open the directory has everything in it.
+    client_over(&store, directory)
+}
+
+/// A client of the API over an open store, as an administrator: whoever can open the directory
+/// has everything in it.
+pub(super) fn client_over(store: &Store, directory: &Path) -> Result<Client, Failure> {
     let user = Identity::of_token("local", &[ADMINISTRATORS]);
-    let router = routes(api(&store, Shutdown::new())?).layer(Extension(user));
+    let router = routes(api(store, Shutdown::new())?).layer(Extension(user));
     Ok(Client::new(Target::here(
         &directory.display().to_string(),
         router,

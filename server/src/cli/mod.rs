@@ -6,11 +6,18 @@
 //! list of exit codes.
 
 mod account;
+mod apply;
 mod backup;
 mod bench;
+mod change;
 mod check;
+mod color;
 mod compact;
+mod completion;
+mod delete;
+mod dev;
 mod diff;
+mod edit;
 mod exit;
 mod export;
 mod get;
@@ -20,18 +27,23 @@ mod index;
 mod keep;
 mod kind;
 mod local;
+mod manifest;
+mod merge;
 mod object;
 mod part;
 mod print;
 mod repair;
 mod restore;
+mod revive;
 mod run;
 mod scope;
 mod search;
 mod serve;
 mod server;
 mod size;
+mod trash;
 mod verify;
+mod watch;
 
 pub use exit::{Exit, Failure};
 pub use run::run;

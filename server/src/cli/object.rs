@@ -33,7 +33,7 @@ pub(super) struct Found {
     pub(super) client: Client,
     pub(super) kind: Kind,
     pub(super) name: String,
-    namespace: String,
+    pub(super) namespace: String,
 }
 
 impl Named {
@@ -88,6 +88,31 @@ impl Found {
                 before.map(|version| version.to_string()).as_deref(),
             );
         Ok(self.client.get(&path).await?)
+    }
+
+    /// The newest revision, or the newest before the revision `before`.
+    pub(super) async fn newest(&self, before: Option<u64>) -> Result<Option<Value>, Failure> {
+        let answer = self.revisions(1, before).await?;
+        Ok(items(&answer, "items")?.into_iter().next())
+    }
+
+    /// The revision with exactly this version, or the newest.
+    pub(super) async fn revision(&self, wanted: Option<u64>) -> Result<Value, Failure> {
+        let before = wanted.map(|wanted| wanted.saturating_add(1));
+        let nearest = self.newest(before).await?;
+        let missing = |hint: String| {
+            let what = wanted.map_or("any revision".to_owned(), |wanted| {
+                format!("revision {wanted}")
+            });
+            let message = format!("{} does not have {what}{hint}", self.qualified());
+            Failure::new(Exit::NotFound, message)
+        };
+        let nearest = nearest.ok_or_else(|| missing(String::new()))?;
+        let version = version(&nearest)?;
+        if wanted.is_some_and(|wanted| wanted != version) {
+            return Err(missing(format!("; the newest before it is {version}")));
+        }
+        Ok(nearest)
     }
 }
 

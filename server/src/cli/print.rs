@@ -34,10 +34,14 @@ pub(super) fn out(text: &str) -> Result<(), Failure> {
     {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(
-            Exit::Failed,
-            format!("cannot write the result: {error}"),
-        )),
+        Err(error) => {
+            let advice = match error.kind() {
+                io::ErrorKind::StorageFull => "; free some space and run it again",
+                _ => "",
+            };
+            let why = format!("cannot write the result: {error}{advice}");
+            Err(Failure::new(Exit::Failed, why))
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, account, backup, bench, check, compact, diff, export, get, history, import,
-    index, print, repair, restore, search, serve, verify,
+    Exit, Failure, account, apply, backup, bench, check, compact, completion, delete, dev, diff,
+    edit, export, get, history, import, index, print, repair, restore, revive, search, serve,
+    trash, verify, watch,
 };
 
 /// Keep the annals of Kubernetes-style resources: every object, every revision, in one order.
@@ -23,8 +24,22 @@ struct Cli {
 enum Command {
     /// Serve the Kubernetes API from a data directory
     Serve(serve::Args),
+    /// Serve from a directory that goes with the process, to try something
+    Dev(dev::Args),
     /// Print objects
     Get(get::Args),
+    /// Follow what changes
+    Watch(watch::Args),
+    /// Make objects say what files say
+    Apply(apply::Args),
+    /// Change an object in an editor
+    Edit(edit::Args),
+    /// Delete objects; their history stays
+    Delete(delete::Args),
+    /// Print what was deleted, the latest first
+    Trash(trash::Args),
+    /// Bring an object back as it was at a version, or out of the trash
+    Restore(revive::Args),
     /// Print the revisions of an object, newest first
     History(history::Args),
     /// Print what changed between two revisions of an object
@@ -60,6 +75,10 @@ enum Command {
     /// Give back the space that a data directory does not need; or, with --to, forget what came
     /// before a version
     Compact(compact::Args),
+    /// Print a script that completes commands as they are typed
+    Completion(completion::Completion),
+    /// Print a page of the manual, or write all of them
+    Man(completion::Manual),
     /// Print the version
     Version,
 }
@@ -92,7 +111,14 @@ pub fn run() -> ExitCode {
 fn dispatch(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(serve::run(args)),
+        Command::Dev(args) => runtime(Builder::new_multi_thread())?.block_on(dev::run(args)),
         Command::Get(args) => alone(get::run(args)),
+        Command::Watch(args) => alone(watch::run(args)),
+        Command::Apply(args) => alone(apply::run(args)),
+        Command::Edit(args) => alone(edit::run(args)),
+        Command::Delete(args) => alone(delete::run(args)),
+        Command::Trash(args) => alone(trash::run(args)),
+        Command::Restore(args) => alone(revive::run(args)),
         Command::History(args) => alone(history::run(args)),
         Command::Diff(args) => alone(diff::run(args)),
         Command::Search(args) => alone(search::run(args)),
@@ -108,6 +134,8 @@ fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Check(args) => alone(check::run(args)),
         Command::Repair(args) => repair::run(&args),
         Command::Compact(args) => alone(compact::run(args)),
+        Command::Completion(args) => completion::completion(&args, Cli::command()),
+        Command::Man(args) => completion::manual(&args, Cli::command()),
         Command::Version => {
             print::out(concat!("annals ", env!("CARGO_PKG_VERSION"), "\n"))?;
             Ok(Exit::Done)
@@ -128,8 +156,6 @@ fn runtime(mut builder: Builder) -> Result<Runtime, Failure> {
 #[cfg(test)]
 mod tests {
     //! Catches a command line that clap cannot build, and one that is read as something else.
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -147,6 +173,16 @@ mod tests {
             ("serve --listen nowhere", false),
             ("serve --cache-size 256MiB", true),
             ("serve --cache-size many", false),
+            ("dev", true),
+            ("dev --listen 127.0.0.1:7000 --log info", true),
+            ("dev --data-dir d", false),
+            ("completion zsh", true),
+            ("completion", false),
+            ("completion tcsh", false),
+            ("man", true),
+            ("man user add", true),
+            ("man --to d", true),
+            ("man get --to d", false),
             ("get playlists", true),
             ("get playlists x -n ns -o yaml", true),
             ("get playlists -A -l a=b", true),
@@ -155,10 +191,29 @@ mod tests {
             ("get playlists -n ns -A", false),
             ("get playlists -o xml", false),
             ("get", false),
+            ("apply -f a.yaml -f - -n ns --dry-run -o name", true),
+            ("apply", false),
+            ("apply a.yaml", false),
+            ("delete playlist a b -n ns", true),
+            ("delete playlist", false),
+            ("edit playlist a --data-dir d", true),
+            ("edit playlist", false),
+            ("trash playlists -A -o json", true),
+            ("trash playlists -A -n ns", false),
+            ("trash", false),
+            ("restore playlist a", true),
+            ("restore playlist a --version 7 -o yaml", true),
+            ("restore playlist a --version x", false),
+            ("watch playlists -A -l a=b --since 7 --count 1", true),
+            ("watch playlist a -A", false),
+            ("watch playlists --count 0", false),
             ("history playlist x --limit 5", true),
             ("history playlist x --limit 0", false),
             ("diff playlist x --from 1 --to 2", true),
             ("diff playlist x --from one", false),
+            ("diff playlist x --format paths --color always", true),
+            ("diff playlist x --color red", false),
+            ("search text --color never", true),
             (
                 "search text --type dashboard --tag a --tag b --folder f --limit 3",
                 true,

@@ -3,6 +3,7 @@
 use clap::Args as Flags;
 use serde_json::Value;
 
+use super::color::{Color, Pen};
 use super::object::items;
 use super::print::{self, Output};
 use super::server::Server;
@@ -53,6 +54,8 @@ pub(super) struct Args {
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
+    color: Color,
+    #[command(flatten)]
     server: Server,
 }
 
@@ -74,7 +77,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let hits = items(&answer, "hits")?;
     let text = match args.output {
-        Output::Table => table(&hits),
+        Output::Table => highlighted(&table(&hits), &args.query, args.color.pen()),
         Output::Name => hits.iter().map(name).collect(),
         Output::Json | Output::Yaml => print::whole(&answer, args.output)?,
     };
@@ -135,6 +138,20 @@ fn table(hits: &[Value]) -> String {
     };
     let heads = ["resource", "name", "title", "folder", "tags", "score"];
     print::table(&heads, hits.iter().map(row).collect())
+}
+
+/// The table with the words of the query made to stand out below its head.
+fn highlighted(table: &str, query: &str, pen: Pen) -> String {
+    let words: Vec<String> = query
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    let (head, rows) = table.split_once('\n').unwrap_or((table, ""));
+    if rows.is_empty() {
+        return table.to_owned();
+    }
+    format!("{head}\n{}", pen.highlight(rows, &words))
 }
 
 fn name(hit: &Value) -> String {
@@ -199,6 +216,12 @@ mod tests {
              dashboards   x      T                a,b    1.23\n\
              folders      y      U       f\n"
         );
+        let shown = highlighted("TYPE T\na      to\n", "\"T o\"", Pen::new(true));
+        assert_eq!(
+            shown.replace("\u{1b}[1;33m", "<").replace("\u{1b}[0m", ">"),
+            "TYPE T\na      <t><o>\n"
+        );
+        assert_eq!(highlighted("", "a", Pen::new(true)), "");
         let answer = json!({"totalHits": 7, "resourceVersion": "12", "relaxed": true});
         assert_eq!(
             summary(&answer, 2),

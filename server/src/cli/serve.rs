@@ -62,7 +62,41 @@ pub(super) struct Args {
     log: String,
 }
 
+/// What the first screen tells of.
+pub(super) struct Started<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) listen: SocketAddr,
+    dir: &'a DataDir,
+}
+
+impl Args {
+    /// A server on a directory that goes with it.
+    pub(super) fn ephemeral(listen: SocketAddr, log: String) -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            listen,
+            tls_sans: Vec::new(),
+            ephemeral: true,
+            cache_size: Size(CACHE_BYTES),
+            keep: Vec::new(),
+            audit_log: None,
+            log,
+        }
+    }
+}
+
+/// Memory for pages when nothing is said.
+const CACHE_BYTES: u64 = 256 * 1024 * 1024;
+
 pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
+    start(args, |started| Ok(first_screen(started))).await
+}
+
+/// Serves until a signal comes. `screen` is what is printed when clients may come.
+pub(super) async fn start(
+    args: Args,
+    screen: impl FnOnce(&Started<'_>) -> Result<String, Failure>,
+) -> Result<Exit, Failure> {
     log(&args.log)?;
     let dir = if args.ephemeral {
         DataDir::ephemeral()?
@@ -87,7 +121,11 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
     let audit = audit(args.audit_log.as_deref(), dir.path())?;
     let gate = prepared.gate.clone().with_logins(logins).with_audit(audit);
     let app = net::door(app(&store, &shutdown, api), gate);
-    print::out(&first_screen(&prepared, listen, &dir))?;
+    print::out(&screen(&Started {
+        prepared: &prepared,
+        listen,
+        dir: &dir,
+    })?)?;
     let drained = net::serve(listener, prepared.tls, app, Limits::default(), shutdown).await;
     store.close();
     if drained.cut > 0 {
@@ -134,7 +172,8 @@ fn log(filter: &str) -> Result<(), Failure> {
     logger.try_init().map_err(|why| wrong(why.to_string()))
 }
 
-fn first_screen(prepared: &Prepared, listen: SocketAddr, dir: &DataDir) -> String {
+fn first_screen(started: &Started<'_>) -> String {
+    let (prepared, listen) = (started.prepared, started.listen);
     let kubeconfig = prepared.kubeconfig.display();
     let token = if prepared.new_token {
         " (with a new token)"
@@ -151,13 +190,13 @@ fn first_screen(prepared: &Prepared, listen: SocketAddr, dir: &DataDir) -> Strin
            kubectl get playlists\n  \
            annals search '*'\n",
         env!("CARGO_PKG_VERSION"),
-        dir.path().display(),
+        started.dir.path().display(),
         quote(&kubeconfig.to_string()),
     )
 }
 
 /// `text` as one word of a shell.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(is_plain) {
         return text.to_owned();
@@ -165,7 +204,7 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "expected IP:PORT, such as 127.0.0.1:6443".to_owned())
 }

@@ -74,7 +74,12 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
-            401 => return f.write_str("the server does not accept the credentials (Unauthorized)"),
+            401 => {
+                return f.write_str(
+                    "the server does not accept the credentials: take the kubeconfig of its data \
+                     directory, or ask its administrator for a token (Unauthorized)",
+                );
+            }
             _ if self.message.is_empty() => write!(f, "the server answered {}", self.code)?,
             _ => f.write_str(&self.message)?,
         }
@@ -110,7 +115,8 @@ mod tests {
         check(
             401,
             "{}",
-            "the server does not accept the credentials (Unauthorized)",
+            "the server does not accept the credentials: take the kubeconfig of its data \
+             directory, or ask its administrator for a token (Unauthorized)",
         );
     }
 }

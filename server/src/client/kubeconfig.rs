@@ -173,7 +173,16 @@ impl Kubeconfig {
             path: path.to_owned(),
             why,
         };
-        let found = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+        let found = fs::metadata(path).map_err(|error| {
+            let advice = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    "; a server writes one into its data directory when it starts"
+                }
+                std::io::ErrorKind::PermissionDenied => "; ask its owner for one of your own",
+                _ => "",
+            };
+            refused(format!("{error}{advice}"))
+        })?;
         if found.len() > FILE_BYTES_MAX {
             return Err(refused(format!("larger than {FILE_BYTES_MAX} bytes")));
         }

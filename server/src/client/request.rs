@@ -24,6 +24,7 @@ const TRIES_MAX: u32 = 5;
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// A client of one server.
 #[derive(Debug)]
@@ -114,6 +115,17 @@ impl Client {
     pub async fn put(&self, path: &Path, body: &Value) -> Result<Value, Error> {
         self.json(self.request(&Method::PUT, path, JSON, Some(body))?)
             .await
+    }
+
+    /// Changes what a merge patch (RFC 7386) names.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn patch(&self, path: &Path, patch: &Value) -> Result<Value, Error> {
+        let mut request = self.request(&Method::PATCH, path, JSON, Some(patch))?;
+        let kind = HeaderValue::from_static(MERGE_PATCH);
+        request.headers_mut().insert(header::CONTENT_TYPE, kind);
+        self.json(request).await
     }
 
     /// Deletes an object.

@@ -79,3 +79,22 @@ fn advice(source: &io::Error) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Catches a failure of the first start that leaves the reader without a next step.
+    use super::*;
+
+    #[test]
+    fn a_full_disk_says_what_to_do() {
+        let told = |kind: io::ErrorKind| Error::io("write", Path::new("/d/f"))(kind.into());
+        let full = told(io::ErrorKind::StorageFull).to_string();
+        assert!(full.starts_with("cannot write /d/f: "), "{full}");
+        assert!(
+            full.ends_with("(free some space and start again)"),
+            "{full}"
+        );
+        let denied = told(io::ErrorKind::PermissionDenied).to_string();
+        assert!(denied.contains("--data-dir"), "{denied}");
+    }
+}

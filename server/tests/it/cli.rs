@@ -348,6 +348,18 @@ async fn history_and_diff_follow_the_revisions() {
          -  title: one\n+  title: two\n"
     );
     assert_eq!(diff.out, expected, "{}", diff.err);
+    let line = [
+        "diff", "playlist", "x", "--from", "9", "--to", "12", "--format", "paths",
+    ];
+    let plain = stage.run(&line).await;
+    let change = "spec.title\n  - \"one\"\n  + \"two\"\n";
+    assert_eq!(plain.out, format!("--- {name}@9\n+++ {name}@12\n{change}"));
+    let colour = stage
+        .run(&[&line[..], &["--color", "always"]].concat())
+        .await;
+    let (red, green, end) = ("\u{1b}[31m", "\u{1b}[32m", "\u{1b}[0m");
+    let change = format!("{red}  - \"one\"{end}\n{green}  + \"two\"{end}\n");
+    assert!(colour.out.ends_with(&change), "{}", colour.out);
     let first = stage.run(&["diff", "playlist", "x", "--to", "9"]).await;
     assert!(first.out.starts_with("--- /dev/null\n"), "{}", first.out);
     let newest = stage.run(&["diff", "playlist", "x"]).await;
@@ -370,6 +382,14 @@ async fn search_prints_hits_and_no_colours_of_theirs() {
     assert!(run.out.contains("A \u{fffd}[31mred title"), "{}", run.out);
     assert!(!run.out.contains('\u{1b}'));
     assert!(run.err.contains("1 of 1 hits at version 7"), "{}", run.err);
+    // Nothing of ours, either: this is no terminal. Asked for, the words stand out.
+    let run = stage.run(&["search", "Title", "--color", "always"]).await;
+    let shown = "A \u{fffd}[31mred \u{1b}[1;33mtitle\u{1b}[0m";
+    assert!(
+        run.out.contains(shown) && run.out.starts_with("RESOURCE"),
+        "{}",
+        run.out
+    );
     let names = stage.run(&["search", "red", "-o", "name"]).await;
     assert_eq!(
         (names.out.as_str(), names.err.as_str()),

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod access;
+mod advice;
 mod backup;
 mod bench;
+mod change;
 mod cli;
 mod crash;
+mod dev;
 mod encoding;
 mod export;
 mod kube_rs;

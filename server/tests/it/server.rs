@@ -47,11 +47,7 @@ impl Server {
 
     /// Asks the server to stop and waits until it has.
     pub(crate) async fn stop(&mut self) -> ExitStatus {
-        let id = self.running.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(sent.unwrap().success());
-        let ended = timeout(PATIENCE, self.running.child.wait()).await;
-        ended.expect("the server stops when asked").unwrap()
+        stop(&mut self.running.child).await
     }
 
     /// Starts again on the same directory, on another port. Clients must be made anew.
@@ -111,6 +107,14 @@ impl Server {
         println!("skipped: no kubectl on the PATH");
         None
     }
+}
+
+async fn stop(child: &mut Child) -> ExitStatus {
+    let id = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args(["-TERM", &id]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = timeout(PATIENCE, child.wait()).await;
+    ended.expect("it stops when asked").unwrap()
 }
 
 impl Running {
@@ -211,20 +215,22 @@ impl Shell {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Follow {
-            lines,
-            _child: child,
-        }
+        Follow { lines, child }
     }
 }
 
 /// A command that runs on. Dropping it ends it.
 pub(crate) struct Follow {
     lines: Lines<BufReader<ChildStdout>>,
-    _child: Child,
+    child: Child,
 }
 
 impl Follow {
+    /// Asks the command to stop and waits until it has.
+    pub(crate) async fn stop(&mut self) -> ExitStatus {
+        stop(&mut self.child).await
+    }
+
     /// The next line that it prints.
     pub(crate) async fn line(&mut self) -> String {
         let line = timeout(PATIENCE, self.lines.next_line()).await;
