@@ -30,7 +30,7 @@ impl Model {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let name = NAMES[(random >> 8) as usize % NAMES.len()];
             let path = format!("{}/{name}", playlists("default"));
-            let (title, wants_end) = (format!("T{step}"), (random >> 16) % 3 == 0);
+            let (title, wants_end) = (format!("T{step}"), (random >> 16).is_multiple_of(3));
             let last = model.0.iter().rfind(|written| written.name == name);
             let is_live = last.is_some_and(|written| !written.is_deleted);
             let (method, path, body) = match (is_live, wants_end) {
