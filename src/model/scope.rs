@@ -89,6 +89,21 @@ impl Scope {
         })
     }
 
+    /// Whether an object with this key is covered wherever it stands and stood. Of all others a
+    /// caller sees the life that goes on, or went on last: the name may have been another object
+    /// before, in a folder that the caller never saw.
+    #[must_use]
+    pub fn covers_always(&self, key: &Key) -> bool {
+        self.any(|grant| {
+            let reached = match &grant.reach {
+                Reach::All => true,
+                Reach::Folders(_) => false,
+                Reach::Names(names) => names.contains(key.name()),
+            };
+            reached && grant.fits(key.group(), key.resource(), Some(key.namespace()))
+        })
+    }
+
     /// Whether anything of a resource may be covered, in this namespace or in any: an answer of
     /// `false` tells no more than that nothing of the kind is ever shown there.
     #[must_use]

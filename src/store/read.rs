@@ -203,12 +203,17 @@ impl Snapshot {
         let mut bytes = 0;
         while let Some(newest) = walk.next()? {
             // The past of an object is judged by where it stands now, or stood last, too.
-            if !list.filter.scope.covers(&newest.header) {
+            let scope = &list.filter.scope;
+            if !scope.covers(&newest.header) {
                 continue;
             }
+            let life = (!scope.covers_always(&newest.header.key)).then(|| newest.header.clone());
             let Some(slot) = back_to(&view, newest, self.version())? else {
                 continue;
             };
+            if life.is_some_and(|life| life.uid != slot.header.uid) {
+                continue;
+            }
             if slot.header.is_live() != live || !list.filter.matches(&slot.header) {
                 continue;
             }

@@ -176,9 +176,18 @@ impl World {
     /// The things that are shown at a version: seen then, and where they stand or stood last.
     fn visible(&self, places: &[Place], version: Version) -> Vec<String> {
         let shown = self.things.iter().filter(|((namespace, _), past)| {
-            let then = past.iter().rev().find(|(since, ..)| *since <= version);
+            let at = past.partition_point(|(since, ..)| *since <= version);
+            let (before, after) = past.split_at(at);
+            let then = before.last();
             let then = then
                 .is_some_and(|(_, folder, live)| *live && self.shows(places, *namespace, folder));
+            // A name that was deleted since and made again was another object then.
+            let others = after.iter().rev().skip(1).any(|(_, _, live)| !live);
+            let whole = |place: &Place| {
+                let own = place.namespace.as_ref();
+                place.folders.is_empty() && own.is_none_or(|own| own == NAMESPACES[*namespace])
+            };
+            let then = then && (!others || places.iter().any(whole));
             then && past
                 .last()
                 .is_some_and(|last| self.shows(places, *namespace, &last.1))

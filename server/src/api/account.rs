@@ -105,7 +105,7 @@ fn create(call: &Call, row: Row) -> Result<Answer, Status> {
         places,
         secret,
     };
-    let _turn = call.turn_alone();
+    let _turn = call.turn_alone()?;
     if let Some(user) = &account.user
         && find(call, Row::User, user).is_err()
     {
@@ -185,7 +185,7 @@ fn change(
     name: &str,
     change: impl FnOnce(&mut Account) -> Result<(), Cause>,
 ) -> Result<Answer, Status> {
-    let _turn = call.turn_alone();
+    let _turn = call.turn_alone()?;
     let found = find(call, row, name)?;
     let account = Account::read(row, &found);
     let mut account = account.ok_or_else(|| Status::internal("the row cannot be read"))?;
@@ -197,7 +197,7 @@ fn change(
 }
 
 fn remove(call: &Call, row: Row, name: &str) -> Result<Answer, Status> {
-    let _turn = call.turn_alone();
+    let _turn = call.turn_alone()?;
     let found = find(call, row, name)?;
     let state = call.state(found.version())?;
     let mut writes = vec![Write::delete(found.key().clone()).if_version(found.version())];

@@ -47,7 +47,6 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
     };
     let identity = parts.extensions.get::<Identity>();
     let identity = identity.cloned().ok_or_else(Status::unauthorized)?;
-    let principal = admit(&api, &identity).await?;
     plain_body(text(header::CONTENT_ENCODING).as_deref())?;
     let body = read_body(body, BODY_BYTES_MAX, BODY_TIME_MAX)
         .await
@@ -59,6 +58,8 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
                 BodyError::Broken(_) => Status::bad_request(error.to_string()),
             }
         })?;
+    // The body may have taken its time.
+    let principal = admit(&api, &identity).await?;
     Ok(Call {
         api,
         route,
@@ -76,9 +77,14 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
     })
 }
 
+/// Whether the caller is an administrator whom no row can take back.
+pub(super) fn is_fixed(identity: &Identity) -> bool {
+    identity.proof.is_none() && identity.is_in(ADMINISTRATORS)
+}
+
 /// Who the caller is by now. For the administrator nothing is read, and no thread is changed.
 async fn admit(api: &Api, identity: &Identity) -> Result<Principal, Status> {
-    if identity.proof.is_none() && identity.is_in(ADMINISTRATORS) {
+    if is_fixed(identity) {
         return Ok(Principal::new(&identity.user).administrator());
     }
     let (api, identity) = (api.clone(), identity.clone());
@@ -166,10 +172,10 @@ impl Call {
     fn resource(&self, target: &Target) -> Result<Answer, Status> {
         let of = self.subject(target)?;
         let name = target.name.as_deref();
-        if let Some(verb) = verb(&self.method, name) {
-            self.enter(verb, &of, name.unwrap_or_default())?;
-        }
-        let _turn = (self.method != Method::GET).then(|| self.turn(&of));
+        let verb = verb(&self.method, name).ok_or_else(Status::method_not_allowed)?;
+        self.enter(verb, &of, name.unwrap_or_default())?;
+        let turn = (self.method != Method::GET).then(|| self.turn(&of));
+        let _turn = turn.transpose()?;
         match (&self.method, name) {
             (&Method::GET, None) => read::list(self, &of),
             (&Method::GET, Some(name)) => read::get(self, &of, name),

@@ -50,7 +50,7 @@ pub(super) fn check_new(call: &Call, of: &Subject<'_>, name: &str) -> Result<(),
         return Ok(());
     }
     let scope = call.scope(Verb::Create, of, Version::ZERO)?;
-    if !scope.is_by_folder() {
+    if scope.covers_always(&of.key(name)?) {
         return Ok(());
     }
     if is_used(call, of, name, true)? {

@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 use annals::access::Verb;
 use annals::{Error, Key, Revision, Scope, Version};
 
-use super::call::{Call, Subject};
+use super::call::{Call, Subject, is_fixed};
 use super::failure::{about, general};
 use crate::access::{FOLDER_GROUP, FOLDER_RESOURCE, State};
 use crate::kinds::ServedKind;
@@ -53,21 +53,38 @@ impl Call {
         Ok(state)
     }
 
-    /// A turn to write objects of this kind.
-    pub(super) fn turn(&self, of: &Subject<'_>) -> Turn<'_> {
+    /// A turn to write objects of this kind. A dry run commits nothing, so it keeps nobody out.
+    pub(super) fn turn(&self, of: &Subject<'_>) -> Result<Turn<'_>, Status> {
         let order = &self.api.shared.order;
-        if of.is_folder() {
+        if of.is_folder() && self.query.get("dryRun").is_none() {
             return self.turn_alone();
         }
         let _guard = order.read().unwrap_or_else(PoisonError::into_inner);
-        Turn::Shared { _guard }
+        self.check_stands()?;
+        Ok(Turn::Shared { _guard })
     }
 
     /// A turn to change rules.
-    pub(super) fn turn_alone(&self) -> Turn<'_> {
+    pub(super) fn turn_alone(&self) -> Result<Turn<'_>, Status> {
         let order = &self.api.shared.order;
         let _guard = order.write().unwrap_or_else(PoisonError::into_inner);
-        Turn::Alone { _guard }
+        self.check_stands()?;
+        Ok(Turn::Alone { _guard })
+    }
+
+    /// 401 or 403 if the caller is not who he was when the request came: he may have waited for his
+    /// turn behind the one that takes his rights away.
+    fn check_stands(&self) -> Result<(), Status> {
+        if is_fixed(&self.identity) {
+            return Ok(());
+        }
+        let state = self.api.access().state().map_err(|error| general(&error))?;
+        let principal = state.admit(&self.identity);
+        let principal = principal.ok_or_else(Status::unauthorized)?;
+        if self.is_admin && !principal.is_administrator() {
+            return Err(self.only_administrators());
+        }
+        Ok(())
     }
 
     /// What the caller may do this to, of all kinds.

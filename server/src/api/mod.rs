@@ -17,6 +17,7 @@
 //! | `search` | search, history, the state of the index |
 //! | `check` | whether the store is whole |
 //! | `compact` | how far back a kind can be read |
+//! | `lives` | which lives of a name a caller sees |
 //! | `guard` | what the caller may do and see, for all the others |
 //! | `account` | users and tokens, for administrators |
 //! | `folder` | where a folder may stand, and when it may go |
@@ -37,6 +38,7 @@ mod delete;
 mod failure;
 mod folder;
 mod guard;
+mod lives;
 #[cfg(test)]
 mod matrix;
 mod namespace;

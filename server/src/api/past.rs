@@ -27,6 +27,7 @@ use annals::{
 use super::answer::Answer;
 use super::call::{Call, Subject};
 use super::failure::general;
+use super::lives::Lives;
 use super::read::{check_reached, check_whole, exact, parse, render, serve};
 use super::token::{At, Binding};
 use crate::limits;
@@ -301,38 +302,30 @@ fn revisions(
         Err(other) => Err(general(&other)),
     };
     let (mut kept, mut bytes) = (Vec::new(), 0);
-    // The life that is read, and whether it is shown.
-    let mut life: Option<(String, bool)> = None;
-    let mut from = None;
+    let mut lives = Lives::new(scope);
+    let (mut living, mut from) = (None, None);
     if range.is_living {
         let newest = read(1, None)?.items.pop();
-        let living = newest.filter(|r| r.header().is_live() && scope.covers(r.header()));
-        let Some(living) = living else {
+        living = newest
+            .filter(|newest| newest.header().is_live() && lives.show(newest.header()))
+            .map(|newest| newest.header().uid.clone());
+        if living.is_none() {
             return Ok((kept, None));
-        };
-        life = Some((living.header().uid.clone(), true));
+        }
     }
-    if range.is_living || scope.is_all() {
-        // No life needs to be judged by what came after.
+    if range.is_living || scope.covers_always(key) {
+        // Nothing needs to be judged by what came after.
         from = Some(range.newest);
     }
     loop {
         let page = read(STEP, from)?;
         for revision in page.items {
             let header = revision.header();
-            let is_shown = match &life {
-                Some((uid, is_shown)) if *uid == header.uid => *is_shown,
-                Some(_) if range.is_living => return Ok((kept, None)),
-                _ => {
-                    let is_shown = scope.covers(header);
-                    life = Some((header.uid.clone(), is_shown));
-                    is_shown
-                }
-            };
-            if header.version < range.oldest {
+            let is_over = living.as_ref().is_some_and(|uid| *uid != header.uid);
+            if is_over || !lives.show(header) || header.version < range.oldest {
                 return Ok((kept, None));
             }
-            if !is_shown || header.version > range.newest {
+            if header.version > range.newest {
                 continue;
             }
             bytes += revision.body().len();

@@ -5,12 +5,13 @@ use std::time::Duration;
 use annals::search::{
     Facet, FacetBy, Hit, Hits, Query as Question, Scope, Sort, SortBy, State, Value as Own,
 };
-use annals::{Error, Key, Page, Revision, SearchField, Timestamp, Version};
+use annals::{Action, Error, Key, Page, Revision, SearchField, Timestamp, Version};
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
 use super::failure::general;
+use super::lives::Lives;
 use super::read::parse;
 use crate::kinds::ServedKind;
 use crate::limits;
@@ -457,7 +458,8 @@ pub(super) fn history(
     };
     let limit = limit.max(1);
     let scope = call.enter_history(kind, namespace, name, snapshot.version())?;
-    let page = if scope.is_all() {
+    let sees_all = scope.covers_always(&key);
+    let page = if sees_all {
         read(limit, start)?
     } else {
         let page = seen(&scope, limit, start, read)?;
@@ -467,7 +469,7 @@ pub(super) fn history(
     let items = page
         .items
         .iter()
-        .map(|revision| entry(kind, revision, with_object));
+        .map(|revision| entry(kind, revision, with_object, sees_all));
     Ok(Answer::value(&json!({
         "kind": "History",
         "apiVersion": "history.annals.dev/v1",
@@ -476,34 +478,30 @@ pub(super) fn history(
     })))
 }
 
-/// The part of a history that the caller sees: each life of the name is judged by where it stands
-/// or stood last, so all is read from the newest on. Nothing, if he sees no life at all.
+/// The part of a history that the caller sees, which is judged from the newest revision on.
+/// Nothing, if that is none.
 fn seen(
     scope: &annals::Scope,
     limit: usize,
     start: Option<Version>,
     read: impl Fn(usize, Option<Version>) -> Result<Page<Version>, Status>,
 ) -> Result<Option<Page<Version>>, Status> {
-    let (mut from, mut life, mut is_any) = (None, None, false);
+    let (mut lives, mut from, mut is_any) = (Lives::new(scope), None, false);
     let mut kept = Vec::new();
     loop {
-        let mut page = read(0, from)?;
+        let mut page = read(SEEN_STEP, from)?;
+        from = page.next;
         for revision in std::mem::take(&mut page.items) {
             let header = revision.header();
-            let is_seen = match &life {
-                Some((uid, is_seen)) if *uid == header.uid => *is_seen,
-                _ => {
-                    let is_seen = scope.covers(header);
-                    life = Some((header.uid.clone(), is_seen));
-                    is_seen
-                }
-            };
-            is_any |= is_seen;
-            if is_seen && start.is_none_or(|start| header.version <= start) {
+            if !lives.show(header) {
+                from = None;
+                break;
+            }
+            is_any = true;
+            if start.is_none_or(|start| header.version <= start) {
                 kept.push(revision);
             }
         }
-        from = page.next;
         if kept.len() >= limit || from.is_none() {
             kept.truncate(limit);
             page.items = kept;
@@ -512,7 +510,15 @@ fn seen(
     }
 }
 
-fn entry(kind: &ServedKind, revision: &Revision, with_object: bool) -> Result<Value, Status> {
+/// How many revisions of a history are read at a time, until it is known what is seen of it.
+const SEEN_STEP: usize = 16;
+
+fn entry(
+    kind: &ServedKind,
+    revision: &Revision,
+    with_object: bool,
+    sees_all: bool,
+) -> Result<Value, Status> {
     let header = revision.header();
     let mut entry = json!({
         "version": header.version.to_string(),
@@ -520,7 +526,9 @@ fn entry(kind: &ServedKind, revision: &Revision, with_object: bool) -> Result<Va
         "time": rfc3339(header.time),
         "author": header.author,
     });
-    if let Some(previous) = header.previous {
+    // What came before a life is no part of it.
+    let is_first = header.action == Action::Created;
+    if let Some(previous) = header.previous.filter(|_| sees_all || !is_first) {
         entry["previous"] = json!(previous.to_string());
     }
     if with_object && header.is_live() {

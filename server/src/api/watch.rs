@@ -44,6 +44,7 @@ use crate::wire::status::{Reason, Status};
 
 pub(super) use count::Count;
 
+use guard::Guard;
 use pen::Pen;
 use plan::{Plan, plan, subject};
 
@@ -158,7 +159,8 @@ async fn follow(call: &Call, plan: Plan, lines: &mpsc::Sender<Bytes>) -> Result<
     let mut pen = Pen::new(subject(call)?, form, &query);
     let wants_bookmarks = query.allow_watch_bookmarks;
     if let Some(version) = initial {
-        send_initial(call, &mut pen, (collection, filter), version, lines).await?;
+        let asked = (collection, filter);
+        send_initial(call, &mut pen, &guard, asked, version, lines).await?;
         if wants_bookmarks && query.send_initial_events == Some(true) {
             send(lines, pen.bookmark(version, true)?).await?;
         }
@@ -206,6 +208,7 @@ async fn send(lines: &mpsc::Sender<Bytes>, line: Vec<u8>) -> Result<(), End> {
 async fn send_initial(
     call: &Call,
     pen: &mut Pen<'_>,
+    guard: &Guard,
     (collection, filter): (Collection, Filter),
     version: Version,
     lines: &mpsc::Sender<Bytes>,
@@ -224,6 +227,7 @@ async fn send_initial(
             .iter()
             .map(|item| pen.initial(item))
             .collect::<Result<_, _>>()?;
+        guard.check(call, &filter.scope, version).await?;
         if !rendered.is_empty() {
             send(lines, rendered.concat()).await?;
         }

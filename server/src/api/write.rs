@@ -57,8 +57,9 @@ pub(super) fn create(call: &Call, of: &Subject<'_>) -> Result<Answer, Status> {
         let key = of.key(&name)?;
         let parent = folder::of_object(draft.object());
         call.check_create(of, &key, parent)?;
-        folder::check_place(call, of, &name, parent)?;
+        // First the name, so that a circle does not tell of folders that are not seen.
         folder::check_new(call, of, &name)?;
+        folder::check_place(call, of, &name, parent)?;
         let write = Write::create(key, draft.bytes(of)?);
         match insert(call, &query, write, guard.clone()) {
             Ok(revision) => {

@@ -404,6 +404,8 @@ async fn folders_form_a_tree_and_moving_needs_both_ends() {
     // A name that lived elsewhere has a past that is not shown.
     let again = Some(dashboard("secret", "g"));
     assert_eq!(bot(Method::POST, DASHBOARDS, again).await, 201);
+    // Nor by the way of a folder of the old name, which nothing of now or of the trash names any more.
+    assert_eq!(bot(Method::POST, FOLDERS, folder("h")).await, 201);
     let history = "/apis/history.annals.dev/v1/namespaces/default/dashboard.grafana.app/dashboards";
     let seen = async |proof: &str| {
         let path = format!("{history}/secret");

@@ -11,7 +11,7 @@ use annals::{Scope, Version};
 
 use super::{End, blocking};
 use crate::access::Changes;
-use crate::api::call::Call;
+use crate::api::call::{Call, is_fixed};
 use crate::api::failure::general;
 use crate::wire::status::Status;
 
@@ -23,9 +23,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(call: &Call) -> Result<Self, Status> {
-        // An administrator by a row can be taken back, too.
-        let is_fixed = call.is_admin && call.identity.proof.is_none();
-        let changes = (!is_fixed).then(|| Changes::new(call.api.store()));
+        let changes = (!is_fixed(&call.identity)).then(|| Changes::new(call.api.store()));
         let changes = changes.transpose().map_err(|error| general(&error))?;
         Ok(Guard { changes })
     }
