@@ -104,7 +104,7 @@ fn aggregated(
 /// A group with its versions, the preferred one first.
 fn group_aggregated(kinds: &Kinds, group: &Group<'_>) -> Value {
     let version = |version: &&str| {
-        let found = kinds.in_version(&group.name, version);
+        let found = kinds.in_version(group.name, version);
         let resources: Vec<Value> = found.map(resource_aggregated).collect();
         json!({"version": version, "resources": resources, "freshness": "Current"})
     };
