@@ -29,7 +29,7 @@ impl Model {
         for _ in 0..50 {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let name = NAMES[(random >> 8) as usize % NAMES.len()];
-            let wants_end = (random >> 16) % 3 == 0;
+            let wants_end = (random >> 16).is_multiple_of(3);
             model.step(caller, name, wants_end).await;
         }
         // At the end one has gone, one has come again, and one goes on.
