@@ -10,8 +10,9 @@
 //!
 //! Newest first, both. A page of the trash is found by a walk over all of it, of which no more than
 //! the page is held; its token names the last object, whose delete marker is the place to go on
-//! from. A page of a history goes on at a version, which the token holds. The list's own version is
-//! that of the state that was read.
+//! from. A page of a history goes on at a version, which the token holds; it cannot hold a range too, so
+//! what is asked for by version comes in one piece. The list's own version is that of the state that
+//! was read.
 //!
 //! Invariants: each life of a name is judged by where it stands, or stood last; what is hidden and
 //! what never was are the same empty list.
@@ -241,6 +242,7 @@ fn history(
     check_reached(&snapshot, query.resource_version)?;
     let scope = call.scope(Verb::Get, of, snapshot.version())?;
     let mut range = Range::of(query);
+    let limit = query.limit.filter(|_| range.is_living);
     if let Some((version, _)) = place {
         range.newest = version;
     }
@@ -248,7 +250,7 @@ fn history(
     // A name that no object can have has no history.
     let key = Key::new(group, resource, of.namespace.unwrap_or_default(), name).ok();
     let (items, next) = match &key {
-        Some(key) => revisions(&snapshot, key, &scope, &range, query.limit)?,
+        Some(key) => revisions(&snapshot, key, &scope, &range, limit)?,
         None => Default::default(),
     };
     let next = next.zip(key.as_ref());
@@ -330,7 +332,9 @@ fn revisions(
             }
             bytes += revision.body().len();
             match limit {
-                Some(limit) if kept.len() == limit || bytes > limits::LIST_BYTES => {
+                Some(limit)
+                    if kept.len() == limit || (bytes > limits::LIST_BYTES && !kept.is_empty()) =>
+                {
                     return Ok((kept, Some(header.version)));
                 }
                 Some(_) => {}
