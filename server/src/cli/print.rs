@@ -143,6 +143,7 @@ mod tests {
         let long = "word ".repeat(100);
         let value = json!({"b": {"z": 1, "a": [
             1, "2", null, true, "yes", "", "a: b", "x\ny\n",
+            "y", "N", "on", "Off", "1_0", "0o7", "1:2", "2030-01-01", ".5", "null", "Null",
             "-", "0x1", "1e3", "~", long, " a ", "#", "\u{1b}", "é\u{85}"]}, "a": {}, "l": []});
         let text = yaml(&value).unwrap();
         let back: Value = serde_saphyr::from_str(&text).unwrap();

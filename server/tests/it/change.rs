@@ -92,7 +92,7 @@ async fn apply_reads_all_before_it_writes_any() {
     );
     let told = shell.fails("annals apply -f both.yaml").await;
     assert!(
-        told.contains("both.yaml, object 3: metadata.name: expected"),
+        told.contains("both.yaml, object 3: apiVersion: expected"),
         "{told}"
     );
     assert_eq!(shell.ok("annals get playlists -o name").await, "");
