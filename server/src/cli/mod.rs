@@ -13,6 +13,7 @@ mod change;
 mod check;
 mod color;
 mod completion;
+mod config;
 mod delete;
 mod dev;
 mod diff;

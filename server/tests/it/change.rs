@@ -362,3 +362,23 @@ async fn watch_tells_the_objects_of_now_and_what_changes() {
     let run = shell.run("annals watch playlists --data-dir x").await;
     assert_eq!(run.code, 2, "{run:?}");
 }
+
+#[tokio::test]
+async fn the_tour_of_the_readme_goes_as_written() {
+    let server = Server::start().await;
+    let shell = server.shell();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    for file in ["playlist.yaml", "folder-boats.yaml"] {
+        shell
+            .ok(&format!("annals apply -f {examples}/{file}"))
+            .await;
+    }
+    shell.ok("annals delete playlist harbour").await;
+    let said = shell.ok("annals restore playlist harbour").await;
+    assert!(said.contains("harbour restored to version"), "{said}");
+    let said = shell
+        .ok("EDITOR='sed -i s/5m/6m/' annals edit playlist harbour")
+        .await;
+    assert!(said.ends_with("harbour edited\n"), "{said}");
+    shell.ok("annals history playlist harbour").await;
+}
