@@ -16,7 +16,7 @@
 use serde_json::{Map, Value, json};
 
 /// Where the file that was applied last is kept.
-const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The object of a file with a record of what the file says.
 pub(super) fn recorded(file: &Value) -> Value {

@@ -27,13 +27,18 @@ pub(super) enum Output {
 
 /// Writes to the standard output. A reader that has gone away is no failure.
 pub(super) fn out(text: &str) -> Result<(), Failure> {
+    follow(text).map(|_| ())
+}
+
+/// Writes to the standard output, and says whether somebody still reads it.
+pub(super) fn follow(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => {
             let advice = match error.kind() {
                 io::ErrorKind::StorageFull => "; free some space and run it again",

@@ -364,6 +364,24 @@ async fn watch_tells_the_objects_of_now_and_what_changes() {
 }
 
 #[tokio::test]
+async fn a_watch_ends_when_nobody_reads_it() {
+    let server = Server::start().await;
+    let shell = stage(&server).await;
+    let watching = shell.run("annals watch playlists | head -n 1");
+    let writing = async {
+        for number in 0.. {
+            let text = playlist("two", &format!("T {number}"));
+            shell.file("two.yaml", &text);
+            shell.ok("annals apply -f two.yaml").await;
+        }
+    };
+    tokio::select! {
+        run = watching => assert_eq!(run.out, "EVENT      VERSION      NAME\n"),
+        () = writing => {}
+    }
+}
+
+#[tokio::test]
 async fn the_tour_of_the_readme_goes_as_written() {
     let server = Server::start().await;
     let shell = server.shell();
