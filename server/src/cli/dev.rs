@@ -38,8 +38,8 @@ fn screen(started: &Started<'_>) -> Result<String, Failure> {
          \n\
          Try:\n  \
            export KUBECONFIG={}\n  \
-           annals get playlists\n  \
-           curl -k -H \"Authorization: Bearer TOKEN\" https://{}/version\n\
+           kubectl get playlists\n  \
+           annals watch playlists\n\
          \n\
          All of it is gone when this process ends.\n",
         env!("CARGO_PKG_VERSION"),
@@ -47,6 +47,5 @@ fn screen(started: &Started<'_>) -> Result<String, Failure> {
         token.unwrap_or_default(),
         path.display(),
         quote(&path.display().to_string()),
-        started.listen,
     ))
 }

@@ -8,6 +8,7 @@ use similar::TextDiff;
 
 use super::change::changes;
 use super::color::{Color, Pen, is_terminal};
+use super::merge::LAST;
 use super::object::{Named, version};
 use super::{Exit, Failure, print};
 
@@ -92,10 +93,29 @@ fn yaml(object: Option<&Value>) -> Result<String, Failure> {
     text.map_err(|why| Failure::new(Exit::Failed, format!("cannot print: {why}")))
 }
 
+/// The object without what changes with every write: the heads of the diff name the versions.
+fn without_books(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.shift_remove("resourceVersion");
+        metadata.shift_remove("generation");
+        let notes = metadata.get_mut("annotations");
+        if let Some(notes) = notes.and_then(Value::as_object_mut) {
+            notes.shift_remove(LAST);
+            if notes.is_empty() {
+                metadata.shift_remove("annotations");
+            }
+        }
+    }
+    object
+}
+
 /// Each place that changed, with what was there and what is there.
 fn paths(old: (&str, Option<&Value>), new: (&str, Option<&Value>), pen: Pen) -> String {
     let nothing = Value::Object(serde_json::Map::new());
-    let found = changes(old.1.unwrap_or(&nothing), new.1.unwrap_or(&nothing));
+    let told = |object: Option<&Value>| without_books(object.unwrap_or(&nothing));
+    let (before, after) = (told(old.1), told(new.1));
+    let found = changes(&before, &after);
     if found.is_empty() {
         return String::new();
     }
@@ -180,6 +200,16 @@ mod tests {
             "--- p@1\n+++ p@2\na.b\n  - 1\n  + \"x\\n\\u001b\"\nc\n  + 2\n"
         );
         assert!(shown(true).contains("\u{1b}[36ma.b\u{1b}[0m\n\u{1b}[31m  - 1\u{1b}[0m\n"));
+        let books = |number: i32| {
+            json!({"metadata": {"generation": number, "resourceVersion": number.to_string(),
+                "annotations": {LAST: number.to_string()}}})
+        };
+        let same = paths(
+            ("p@1", Some(&books(1))),
+            ("p@2", Some(&books(2))),
+            Pen::new(true),
+        );
+        assert_eq!(same, "");
         assert_eq!(
             paths(("p@1", Some(&old)), ("p@2", Some(&old)), Pen::new(true)),
             ""

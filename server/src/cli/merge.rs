@@ -16,13 +16,13 @@
 use serde_json::{Map, Value, json};
 
 /// Where the file that was applied last is kept.
-const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(super) const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The object of a file with a record of what the file says.
 pub(super) fn recorded(file: &Value) -> Value {
     let plain = plain(file);
     let mut object = plain.clone();
-    let text = format!("{plain}\n");
+    let text = record(plain);
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         let notes = metadata.entry("annotations").or_insert_with(|| json!({}));
         if !notes.is_object() {
@@ -31,6 +31,41 @@ pub(super) fn recorded(file: &Value) -> Value {
         notes[LAST] = json!(text);
     }
     object
+}
+
+/// What a file says, byte for byte as kubectl records it, so that it finds nothing to change:
+/// sorted, with annotations, and with the escapes of Go.
+fn record(mut plain: Value) -> String {
+    if let Some(metadata) = plain.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("annotations").or_insert_with(|| json!({}));
+    }
+    let mut text = sorted(plain).to_string();
+    // These stand in strings only.
+    for (char, escape) in [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ] {
+        if text.contains(char) {
+            text = text.replace(char, escape);
+        }
+    }
+    text + "\n"
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut members: Vec<_> = map.into_iter().collect();
+            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            let members = members.into_iter();
+            Value::Object(members.map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
 }
 
 /// The merge patch that brings `live` to what `file` says; nothing if it says so already.
@@ -203,6 +238,18 @@ mod tests {
             let after = patch(&live, &file).map_or(live.clone(), |patch| apply(&live, &patch));
             prop_assert_eq!(plain(&after), file);
         }
+    }
+
+    #[test]
+    fn the_record_is_that_of_kubectl() {
+        let file = json!({"kind": "A", "apiVersion": "v1", "spec": {"b": "<&>", "a": 1},
+            "metadata": {"namespace": "n", "name": "x"}});
+        let expected = concat!(
+            r#"{"apiVersion":"v1","kind":"A","metadata":{"annotations":{},"name":"x","#,
+            r#""namespace":"n"},"spec":{"a":1,"b":"\u003c\u0026\u003e"}}"#,
+            "\n"
+        );
+        assert_eq!(recorded(&file)["metadata"]["annotations"][LAST], expected);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod check;
 mod color;
 mod compact;
 mod completion;
+mod config;
 mod delete;
 mod dev;
 mod diff;

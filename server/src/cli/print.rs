@@ -27,13 +27,18 @@ pub(super) enum Output {
 
 /// Writes to the standard output. A reader that has gone away is no failure.
 pub(super) fn out(text: &str) -> Result<(), Failure> {
+    follow(text).map(|_| ())
+}
+
+/// Writes to the standard output, and says whether somebody still reads it.
+pub(super) fn follow(text: &str) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush())
     {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => {
             let advice = match error.kind() {
                 io::ErrorKind::StorageFull => "; free some space and run it again",
@@ -143,6 +148,7 @@ mod tests {
         let long = "word ".repeat(100);
         let value = json!({"b": {"z": 1, "a": [
             1, "2", null, true, "yes", "", "a: b", "x\ny\n",
+            "y", "N", "on", "Off", "1_0", "0o7", "1:2", "2030-01-01", ".5", "null", "Null",
             "-", "0x1", "1e3", "~", long, " a ", "#", "\u{1b}", "é\u{85}"]}, "a": {}, "l": []});
         let text = yaml(&value).unwrap();
         let back: Value = serde_saphyr::from_str(&text).unwrap();

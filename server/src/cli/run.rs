@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
+use super::config::Settings;
 use super::exit::TABLE;
 use super::{
-    Exit, Failure, account, apply, backup, bench, check, compact, completion, delete, dev, diff,
-    edit, export, get, history, import, index, print, repair, restore, revive, search, serve,
+    Exit, Failure, account, apply, backup, bench, check, compact, completion, config, delete, dev,
+    diff, edit, export, get, history, import, index, print, repair, restore, revive, search, serve,
     trash, verify, watch,
 };
 
@@ -75,6 +76,9 @@ enum Command {
     /// Give back the space that a data directory does not need; or, with --to, forget what came
     /// before a version
     Compact(compact::Args),
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(config::Config),
     /// Print a script that completes commands as they are typed
     Completion(completion::Completion),
     /// Print a page of the manual, or write all of them
@@ -85,8 +89,8 @@ enum Command {
 
 /// Runs the command line of this process and returns its exit code.
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let done = parse().and_then(|line| match line {
+        Ok(line) => dispatch(line),
         Err(error) => {
             // Help and version come this way too, and end well.
             let exit = if error.use_stderr() {
@@ -96,10 +100,10 @@ pub fn run() -> ExitCode {
             };
             // Nobody is left to tell when this fails.
             let _ = error.print();
-            return exit.into();
+            Ok(exit)
         }
-    };
-    match dispatch(cli.command) {
+    });
+    match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
             eprintln!("error: {}", print::clean(&failure.message));
@@ -108,8 +112,43 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<Exit, Failure> {
-    match command {
+/// The command line, read.
+struct Line {
+    command: Command,
+    matches: ArgMatches,
+    /// The file of settings, if one is named.
+    settings: Option<Settings>,
+}
+
+/// Reads the command line; a second time when it names a file of settings, with what that says as
+/// defaults.
+fn parse() -> Result<Result<Line, clap::Error>, Failure> {
+    let first = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return Ok(Err(error)),
+    };
+    let settings = Settings::find(&Cli::command(), &first)?;
+    let matches = match &settings {
+        Some(settings) => {
+            let again = settings.put(Cli::command()).try_get_matches();
+            again.map_err(|error| settings.refuse(&error))?
+        }
+        None => first,
+    };
+    let read = Cli::from_arg_matches(&matches);
+    Ok(read.map(|cli| Line {
+        command: cli.command,
+        matches,
+        settings,
+    }))
+}
+
+fn dispatch(line: Line) -> Result<Exit, Failure> {
+    match line.command {
+        Command::Config(config::Config::Show(args)) => {
+            let settings = line.settings.as_ref();
+            config::show(&args, &Cli::command(), &line.matches, settings)
+        }
         Command::Serve(args) => runtime(Builder::new_multi_thread())?.block_on(serve::run(args)),
         Command::Dev(args) => runtime(Builder::new_multi_thread())?.block_on(dev::run(args)),
         Command::Get(args) => alone(get::run(args)),
@@ -173,6 +212,10 @@ mod tests {
             ("serve --listen nowhere", false),
             ("serve --cache-size 256MiB", true),
             ("serve --cache-size many", false),
+            ("config show --origin --listen 127.0.0.1:1 -o json", true),
+            ("config show --listen nowhere", false),
+            ("config", false),
+            ("serve --config c.yaml", true),
             ("dev", true),
             ("dev --listen 127.0.0.1:7000 --log info", true),
             ("dev --data-dir d", false),

@@ -19,6 +19,9 @@ use crate::setup::{DataDir, Prepared, Wish, prepare};
 
 #[derive(Debug, Flags)]
 pub(super) struct Args {
+    /// Settings: a YAML file whose keys are the long names of these flags, such as `listen: ...`
+    #[arg(long, env = "ANNALS_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Where everything is kept; made on the first start
     #[arg(long, env = "ANNALS_DATA_DIR", default_value = "./annals-data")]
     data_dir: PathBuf,
@@ -73,6 +76,7 @@ impl Args {
     /// A server on a directory that goes with it.
     pub(super) fn ephemeral(listen: SocketAddr, log: String) -> Self {
         Self {
+            config: None,
             data_dir: PathBuf::new(),
             listen,
             tls_sans: Vec::new(),

@@ -81,9 +81,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Failure> {
             if !std::mem::replace(&mut has_head, true) {
                 print::out(&columns("EVENT", "VERSION", "NAME"))?;
             }
-            print::out(&shown(&event, object, &kind, &args)?)?;
+            let is_read = print::follow(&shown(&event, object, &kind, &args)?)?;
             left -= 1;
-            if left == 0 {
+            if left == 0 || !is_read {
                 return Ok(Exit::Done);
             }
         }

@@ -92,7 +92,7 @@ async fn apply_reads_all_before_it_writes_any() {
     );
     let told = shell.fails("annals apply -f both.yaml").await;
     assert!(
-        told.contains("both.yaml, object 3: metadata.name: expected"),
+        told.contains("both.yaml, object 3: apiVersion: expected"),
         "{told}"
     );
     assert_eq!(shell.ok("annals get playlists -o name").await, "");
@@ -361,4 +361,42 @@ async fn watch_tells_the_objects_of_now_and_what_changes() {
     assert!(told.contains("1000000"), "{told}");
     let run = shell.run("annals watch playlists --data-dir x").await;
     assert_eq!(run.code, 2, "{run:?}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_nobody_reads_it() {
+    let server = Server::start().await;
+    let shell = stage(&server).await;
+    let watching = shell.run("annals watch playlists | head -n 1");
+    let writing = async {
+        for number in 0.. {
+            let text = playlist("two", &format!("T {number}"));
+            shell.file("two.yaml", &text);
+            shell.ok("annals apply -f two.yaml").await;
+        }
+    };
+    tokio::select! {
+        run = watching => assert_eq!(run.out, "EVENT      VERSION      NAME\n"),
+        () = writing => {}
+    }
+}
+
+#[tokio::test]
+async fn the_tour_of_the_readme_goes_as_written() {
+    let server = Server::start().await;
+    let shell = server.shell();
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    for file in ["playlist.yaml", "folder-boats.yaml"] {
+        shell
+            .ok(&format!("annals apply -f {examples}/{file}"))
+            .await;
+    }
+    shell.ok("annals delete playlist harbour").await;
+    let said = shell.ok("annals restore playlist harbour").await;
+    assert!(said.contains("harbour restored to version"), "{said}");
+    let said = shell
+        .ok("EDITOR='sed -i s/5m/6m/' annals edit playlist harbour")
+        .await;
+    assert!(said.ends_with("harbour edited\n"), "{said}");
+    shell.ok("annals history playlist harbour").await;
 }

@@ -9,6 +9,7 @@ mod backup;
 mod bench;
 mod change;
 mod cli;
+mod config;
 mod crash;
 mod dev;
 mod encoding;
