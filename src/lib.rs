@@ -47,11 +47,14 @@
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
 //! | `store` | [`Store`]: write, read, watch, search, retention, and the follower of the index | you |
 
+#![deny(missing_docs)]
+
 pub mod backup;
 mod clock;
 mod disk;
 mod error;
 mod feed;
+mod kind;
 mod model;
 mod options;
 pub mod search;
@@ -65,6 +68,7 @@ pub use disk::{
 };
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
+pub use kind::{Object, ObjectMeta, ObjectWatch, Objects, ObjectsAt, Resource};
 pub use model::{
     Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Header, Keep, Key,
     Kind, LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, ObjectField, Operator,

@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::clock::Clock;
 use crate::disk::{Disk, Settings, Volume};
 use crate::feed::{Hub, RingLimits, Watch};
 use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
@@ -47,6 +48,7 @@ struct Engine {
     retention: Arc<retention::Retention>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     object_bytes_max: usize,
+    clock: Arc<dyn Clock>,
 }
 
 /// How large a store is.
@@ -116,7 +118,7 @@ impl Store {
         let (writer, writing) = write::start(
             Arc::clone(&disk),
             Arc::clone(&hub),
-            options.clock,
+            Arc::clone(&options.clock),
             last_time,
         );
         let mut threads = vec![writing];
@@ -136,6 +138,7 @@ impl Store {
                 retention,
                 threads: Mutex::new(threads),
                 object_bytes_max: options.object_bytes_max,
+                clock: options.clock,
             }),
         })
     }
@@ -256,6 +259,11 @@ impl Store {
         }
         let (hub, disk) = (Arc::clone(&self.engine.hub), Arc::clone(&self.engine.disk));
         Ok(Watch::new(hub, disk, collection, filter, after))
+    }
+
+    /// What the clock of the store says.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.clock.now()
     }
 
     /// The identity of this line of history.

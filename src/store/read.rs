@@ -18,7 +18,8 @@ use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 ///
 /// It is a number, not a transaction: reads from it stay exact while the store is written to, and
 /// all that keeping it costs is that retention leaves the objects of this state until its last
-/// clone is dropped; histories and the trash may become shorter. A snapshot of a version that retention has passed is answered with [`Error::Gone`].
+/// clone is dropped; histories and the trash may become shorter. Reads from a snapshot of a version
+/// that retention has passed answer [`Error::Gone`].
 #[derive(Clone)]
 pub struct Snapshot {
     disk: Arc<Disk>,
@@ -71,13 +72,13 @@ impl List {
     }
 }
 
-/// A part of an answer.
+/// A part of an answer. The entries are [`Revision`]s, or [`Object`](crate::Object)s of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<Next> {
+pub struct Page<Next, Entry = Revision> {
     /// The version at which the answer is true.
     pub version: Version,
     /// The entries. A page may hold fewer than asked for when their bodies are large.
-    pub items: Vec<Revision>,
+    pub items: Vec<Entry>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<Next>,
 }

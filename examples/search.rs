@@ -1,0 +1,64 @@
+//! Full-text search over objects, at no older a state than what was just written.
+//!
+//! `cargo run --example search`
+
+use std::time::Duration;
+
+use annals::search::{Query, Scope};
+use annals::{ErrorKind, FieldKind, Kind, Object, Options, Path, Resource, SearchField, Store};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Recipe {
+    title: String,
+    steps: Vec<String>,
+}
+
+impl Resource for Recipe {
+    const GROUP: &str = "kitchen.example.com";
+    const VERSION: &str = "v1";
+    const KIND: &str = "Recipe";
+    const RESOURCE: &str = "recipes";
+}
+
+/// Runs the example.
+pub fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let directory = tempfile::tempdir()?;
+    // Titles and labels are indexed anyway; the steps are a field of the kind's own.
+    let mut kind = Kind::of::<Recipe>();
+    kind.search_fields.push(SearchField {
+        name: "steps".to_owned(),
+        paths: vec![Path::parse(".steps[*]")?],
+        kind: FieldKind::Text,
+        weight: 1.0,
+        filterable: false,
+        sortable: false,
+    });
+    let store = Store::open(directory.path(), Options::new().kinds(vec![kind]))?;
+    let recipes = store.kind::<Recipe>().within("default")?;
+
+    let bread = Recipe {
+        title: "Bread".to_owned(),
+        steps: vec!["Knead the dough".to_owned(), "Bake it".to_owned()],
+    };
+    let newest = recipes.create(&Object::new("bread", bread))?.version();
+
+    let mut query = Query::default();
+    query.text = "dough".to_owned();
+    // The index follows the log: the search waits until it has reached the newest write.
+    let found = loop {
+        match store.search(&query, &Scope::All, Some(newest)) {
+            // A new index is not open yet.
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            answer => break answer?,
+        }
+    };
+    for hit in &found.hits {
+        let recipe = recipes.get(&hit.key.name)?.ok_or("deleted since")?;
+        println!("{}: {}", recipe.value.title, recipe.value.steps.join("; "));
+    }
+    assert_eq!(found.total, 1);
+    Ok(())
+}
