@@ -2,10 +2,10 @@
 //!
 //! `cargo run --example search`
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use annals::search::{Query, Scope};
-use annals::{ErrorKind, FieldKind, Kind, Object, Options, Path, Resource, SearchField, Store};
+use annals::{Error, FieldKind, Kind, Object, Options, Path, Resource, SearchField, Store};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl Resource for Recipe {
 /// Runs the example.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
-    // Titles and labels are indexed anyway; the steps are a field of the kind's own.
+    // Titles and labels are indexed anyway.
     let mut kind = Kind::of::<Recipe>();
     kind.search_fields.push(SearchField {
         name: "steps".to_owned(),
@@ -37,21 +37,17 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Store::open(directory.path(), Options::new().kinds(vec![kind]))?;
     let recipes = store.kind::<Recipe>().within("default")?;
 
-    let bread = Recipe {
-        title: "Bread".to_owned(),
-        steps: vec!["Knead the dough".to_owned(), "Bake it".to_owned()],
-    };
+    let (title, steps) = ("Bread".to_owned(), vec!["Knead the dough".to_owned()]);
+    let bread = Recipe { title, steps };
     let newest = recipes.create(&Object::new("bread", bread))?.version();
 
     let mut query = Query::default();
     query.text = "dough".to_owned();
-    // The index follows the log: the search waits until it has reached the newest write.
+    // The index follows the log: this waits until it has reached the newest write.
     let found = loop {
         match store.search(&query, &Scope::All, Some(newest)) {
-            // A new index is not open yet.
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
+            // A new one is not open yet.
+            Err(Error::IndexNotReady { .. }) => thread::sleep(Duration::from_millis(50)),
             answer => break answer?,
         }
     };

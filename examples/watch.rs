@@ -45,13 +45,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The watch is an iterator that waits; it ends when the store is closed.
     for event in watch.take(3) {
         let event = event?;
-        let (lamp, version) = (&event.object, event.version);
-        println!(
-            "{version} {:?} {}: {}",
-            event.kind,
-            lamp.name(),
-            lamp.value.on
-        );
+        let lamp = event.object;
+        println!("{:?} {}: {}", event.kind, lamp.name(), lamp.value.on);
         seen.push(event.kind);
     }
     writer.join().map_err(|_| "the writer failed")??;

@@ -10,6 +10,9 @@
 //! **It is not** a relational database, a cache, or a general key-value store: values are JSON
 //! objects with Kubernetes metadata, one process owns a directory, and there are no joins.
 //!
+//! [`Store::kind`] gives a handle on objects of a Rust type, which most embedders want; [`Objects`]
+//! has an example. Below it, the store takes keys and bytes:
+//!
 //! ```
 //! use annals::{Collection, Filter, Key, List, Options, Store, Write};
 //!
@@ -36,6 +39,11 @@
 //! # }
 //! ```
 //!
+//! # Limits and errors
+//!
+//! Every limit is a constant of this crate, named `.._MAX`, or an option of [`Options`]. Every call
+//! that can fail answers [`Error`]: its variant says what happened, [`Error::kind`] what to do.
+//!
 //! # The map
 //!
 //! | module | holds | who calls it |
@@ -43,6 +51,7 @@
 //! | `model` | values: [`Key`], [`Version`], [`Revision`], [`Filter`], [`Event`], [`Kind`] | everybody |
 //! | `disk` | the commit log, the tables, check and repair; the only place that knows redb | `store`, `feed` |
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
+//! | `kind` | typed handles: [`Resource`], [`Objects`], [`Object`] | you |
 //! | [`backup`] | pieces of a backup: verify, restore | `store`, you |
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
 //! | `store` | [`Store`]: write, read, watch, search, retention, and the follower of the index | you |

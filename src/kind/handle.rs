@@ -2,12 +2,10 @@
 
 use std::marker::PhantomData;
 
+use super::object::whole_second;
 use super::{Extent, Object, ObjectMeta, ObjectWatch, ObjectsAt, Resource};
-use crate::model::{Collection, Filter, Key, Principal, Timestamp, Version};
+use crate::model::{Collection, Filter, Key, Principal, Version};
 use crate::{Error, Page, Store, Write};
-
-/// How many microseconds a second has.
-const SECOND: u64 = 1_000_000;
 
 /// The objects of one kind as values of a type: over all namespaces, or in one. Cheap to make and
 /// to clone.
@@ -139,13 +137,12 @@ impl<T: Resource> Objects<T> {
     /// for a name that breaks a rule and for another namespace than the handle's; otherwise as
     /// [`Store::write`].
     pub fn create(&self, object: &Object<T>) -> Result<Object<T>, Error> {
-        let Timestamp(now) = self.store.now();
         let metadata = ObjectMeta {
             namespace: self.extent.settle(&object.metadata.namespace)?,
             uid: uuid::Uuid::new_v4().to_string(),
             resource_version: Version::ZERO,
             generation: None,
-            creation_timestamp: Some(Timestamp(now / SECOND * SECOND)),
+            creation_timestamp: Some(whole_second(self.store.now())),
             deletion_timestamp: None,
             ..object.metadata.clone()
         };

@@ -99,6 +99,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
+    /// [`Error::Gone`] when retention has passed this version in the collection of the key;
     /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
     pub fn get(&self, key: &Key) -> Result<Option<Revision>, Error> {
         let view = self.view(&key.collection())?;
@@ -125,7 +126,8 @@ impl Snapshot {
         newest.map_or(Ok(None), |slot| back_to(view, slot, self.version()))
     }
 
-    /// A page of the live objects of a collection, in key order.
+    /// A page of the live objects of a collection, in key order. It ends early once its bodies
+    /// have [`PAGE_BYTES_MAX`](crate::PAGE_BYTES_MAX) bytes.
     ///
     /// # Errors
     ///
@@ -134,8 +136,9 @@ impl Snapshot {
         self.page(list, true)
     }
 
-    /// A page of the revisions of a key, newest first, over deletions and re-creations. `before`
-    /// is the `next` of the page before.
+    /// A page of the revisions of a key, newest first, over deletions and re-creations. A limit of
+    /// zero, or above [`PAGE_ENTRIES_MAX`](crate::PAGE_ENTRIES_MAX), means that many; `before` is
+    /// the `next` of the page before. Where retention has removed the older ones, it ends.
     ///
     /// # Errors
     ///
