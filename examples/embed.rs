@@ -47,8 +47,11 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => panic!("expected a conflict, not {other:?}"),
     }
 
-    let mut news = Filter::default();
-    news.labels = "team=news".parse()?;
+    let labels = "team=news".parse()?;
+    let news = Filter {
+        labels,
+        ..Filter::default()
+    };
     for playlist in playlists.now()?.all(news)? {
         let playlist = playlist?;
         println!("{}: {:?}", playlist.name(), playlist.value.spec);

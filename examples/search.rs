@@ -2,8 +2,6 @@
 //!
 //! `cargo run --example search`
 
-use std::{thread, time::Duration};
-
 use annals::search::{Query, Scope};
 use annals::{Error, FieldKind, Kind, Object, Options, Path, Resource, SearchField, Store};
 use serde::{Deserialize, Serialize};
@@ -41,13 +39,16 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bread = Recipe { title, steps };
     let newest = recipes.create(&Object::new("bread", bread))?.version();
 
-    let mut query = Query::default();
-    query.text = "dough".to_owned();
+    let text = "dough".to_owned();
+    let query = Query {
+        text,
+        ..Query::default()
+    };
     // The index follows the log: this waits until it has reached the newest write.
     let found = loop {
         match store.search(&query, &Scope::All, Some(newest)) {
             // A new one is not open yet.
-            Err(Error::IndexNotReady { .. }) => thread::sleep(Duration::from_millis(50)),
+            Err(Error::IndexNotReady { retry_after, .. }) => std::thread::sleep(retry_after),
             answer => break answer?,
         }
     };

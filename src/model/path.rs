@@ -107,7 +107,7 @@ impl Path {
             .all(|step| matches!(step, Step::Field(_) | Step::Index(_)))
     }
 
-    /// The values the path leads to, in the order of the document.
+    /// The values the path leads to, in the order of the document; at most [`PATH_MATCHES_MAX`].
     pub fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![root];
         for step in &self.steps {
