@@ -47,11 +47,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => panic!("expected a conflict, not {other:?}"),
     }
 
-    let labels = "team=news".parse()?;
-    let news = Filter {
-        labels,
-        ..Filter::default()
-    };
+    let news = Filter::with_labels("team=news".parse()?);
     for playlist in playlists.now()?.all(news)? {
         let playlist = playlist?;
         println!("{}: {:?}", playlist.name(), playlist.value.spec);

@@ -22,16 +22,10 @@ impl Resource for Recipe {
 /// Runs the example.
 pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
-    // Titles and labels are indexed anyway.
+    // Titles and labels are indexed anyway; the steps are a field of the kind's own.
     let mut kind = Kind::of::<Recipe>();
-    kind.search_fields.push(SearchField {
-        name: "steps".to_owned(),
-        paths: vec![Path::parse(".steps[*]")?],
-        kind: FieldKind::Text,
-        weight: 1.0,
-        filterable: false,
-        sortable: false,
-    });
+    let steps = SearchField::new("steps", Path::parse(".steps[*]")?, FieldKind::Text);
+    kind.search_fields.push(steps);
     let store = Store::open(directory.path(), Options::new().kinds(vec![kind]))?;
     let recipes = store.kind::<Recipe>().within("default")?;
 

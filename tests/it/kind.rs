@@ -251,7 +251,7 @@ proptest! {
         let (_folder, store) = open();
         ops.iter().for_each(|op| apply(&store, op));
         let head = store.snapshot().unwrap().version();
-        let filter = Filter { labels: format!("on={on}").parse().unwrap(), ..Filter::default() };
+        let filter = Filter::with_labels(format!("on={on}").parse().unwrap());
         for version in 0..=head.get() {
             check_state(&store, Version::new(version), &Filter::default(), limit);
             check_state(&store, Version::new(version), &filter, limit);
