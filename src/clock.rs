@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use crate::model::Timestamp;
 
-/// A source of wall-clock time.
+/// A source of wall-clock time. It may jump, also backwards: the times of revisions never do, since
+/// each is at least that of the one before it.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Now, in microseconds since the Unix epoch.
     fn now(&self) -> Timestamp;
@@ -29,7 +30,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands where it was set.
+/// A clock that stands where it was set, at first at the Unix epoch: for tests.
 #[derive(Debug, Default)]
 pub struct ManualClock {
     now: AtomicU64,

@@ -50,6 +50,20 @@ pub enum Error {
         /// What is wrong with it and what was expected.
         problem: String,
     },
+    /// A stored object is not of the type it was read as.
+    #[error("{key} at version {version} is no {kind}: {field}: {problem}")]
+    NotOfType {
+        /// The key of the object.
+        key: Key,
+        /// Its version.
+        version: Version,
+        /// The kind that the type says.
+        kind: &'static str,
+        /// The first field that is not as the type wants it: `spec.items[2].title`.
+        field: String,
+        /// What is wrong with it and what was expected.
+        problem: String,
+    },
     /// A limit of [`Options`](crate::Options) is exceeded.
     #[error("{field}: {actual} is more than the limit of {limit}")]
     TooLarge {
@@ -190,7 +204,9 @@ impl Error {
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::AlreadyExists { .. } => ErrorKind::AlreadyExists,
             Error::VersionConflict { .. } | Error::UidConflict { .. } => ErrorKind::Conflict,
-            Error::Invalid { .. } | Error::TooLarge { .. } => ErrorKind::Invalid,
+            Error::Invalid { .. } | Error::NotOfType { .. } | Error::TooLarge { .. } => {
+                ErrorKind::Invalid
+            }
             Error::Gone { .. } => ErrorKind::Gone,
             Error::Future { .. } => ErrorKind::Future,
             Error::Busy { .. }

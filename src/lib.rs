@@ -10,6 +10,9 @@
 //! **It is not** a relational database, a cache, or a general key-value store: values are JSON
 //! objects with Kubernetes metadata, one process owns a directory, and there are no joins.
 //!
+//! [`Store::kind`] gives a handle on objects of a Rust type, which most embedders want; [`Objects`]
+//! has an example. Below it, the store takes keys and bytes:
+//!
 //! ```
 //! use annals::{Collection, Filter, Key, List, Options, Store, Write};
 //!
@@ -36,6 +39,11 @@
 //! # }
 //! ```
 //!
+//! # Limits and errors
+//!
+//! Every limit is a constant of this crate, named `.._MAX`, or an option of [`Options`]. Every call
+//! that can fail answers [`Error`]: its variant says what happened, [`Error::kind`] what to do.
+//!
 //! # The map
 //!
 //! | module | holds | who calls it |
@@ -43,10 +51,13 @@
 //! | `model` | values: [`Key`], [`Version`], [`Revision`], [`Filter`], [`Event`], [`Kind`] | everybody |
 //! | `disk` | the commit log, the tables, check and repair; the only place that knows redb | `store`, `feed` |
 //! | `feed` | the ring of the newest commits and the [`Watch`] over it | `store` |
+//! | `kind` | typed handles: [`Resource`], [`Objects`], [`Object`] | you |
 //! | [`backup`] | pieces of a backup: verify, restore | `store`, you |
 //! | [`search`] | questions to the index, answers, and what a caller may see | `store` |
 //! | [`access`] | who may see and do what: rules, and the [`Scope`] they come to | you |
 //! | `store` | [`Store`]: write, read, watch, search, retention, and the follower of the index | you |
+
+#![deny(missing_docs)]
 
 pub mod access;
 pub mod backup;
@@ -54,6 +65,7 @@ mod clock;
 mod disk;
 mod error;
 mod feed;
+mod kind;
 mod model;
 mod options;
 pub mod search;
@@ -67,6 +79,7 @@ pub use disk::{
 };
 pub use error::{Error, ErrorKind};
 pub use feed::{Sight, Step, Watch};
+pub use kind::{Object, ObjectMeta, ObjectWatch, Objects, ObjectsAt, Resource};
 pub use model::{
     Action, Collection, Epoch, Event, EventKind, FieldKind, FieldTest, Filter, Grant, Header, Keep,
     Key, Kind, LabelSelector, Metadata, NAME_BYTES_MAX, NAMESPACE_BYTES_MAX, Names, ObjectField,

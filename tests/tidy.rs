@@ -36,9 +36,9 @@ const HOMES: [(&[&str], &[&str]); 3] = [
     ),
 ];
 
-/// What the root of the library lends from `store`, and from `feed`.
-const OF_STORE: [&str; 8] = [
-    "store", "Store", "Snapshot", "List", "Page", "Stats", "Write", "backup",
+/// What the root of the library lends from `store` and what stands above it, and from `feed`.
+const OF_STORE: [&str; 10] = [
+    "store", "Store", "Snapshot", "List", "Page", "Stats", "Write", "backup", "kind", "Objects",
 ];
 const OF_FEED: [&str; 2] = ["feed", "Watch"];
 
@@ -143,7 +143,7 @@ fn check_locks(source: &Source) -> Option<String> {
     Some(format!("names {named}, which belongs to src/sync.rs"))
 }
 
-/// `store` above `feed` above `disk` above `model`; and the index knows nobody.
+/// `kind` above `store` above `feed` above `disk` above `model`; and the index knows nobody.
 fn check_direction(source: &Source) -> Option<String> {
     if source.is_in("index/") {
         let upwards = source.names("annals");

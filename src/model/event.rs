@@ -13,16 +13,17 @@ pub enum EventKind {
     Deleted,
 }
 
-/// One change of one object, as seen through a watcher's filter.
+/// One change of one object, as seen through a watcher's filter. The object is a [`Revision`], or
+/// an [`Object`](crate::Object) of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct Event<Object = Revision> {
     /// How the object changed.
     pub kind: EventKind,
     /// The version at which it did. Events of one watcher come in the order of this number.
     pub version: Version,
     /// The state to show: the new one, or for [`EventKind::Deleted`] the last that matched, whose
     /// own version is older than [`Event::version`] if the object still exists.
-    pub object: Revision,
+    pub object: Object,
     /// The revision of the object before this one; `None` when it is the key's first.
     pub previous: Option<Version>,
     /// Whether the revision created the object, rather than making it match.

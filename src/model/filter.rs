@@ -35,6 +35,18 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Only the objects whose labels this selector chooses:
+    /// `Filter::with_labels("team=news".parse()?)`.
+    #[must_use]
+    pub fn with_labels(labels: LabelSelector) -> Self {
+        let fields = Vec::new();
+        Filter {
+            labels,
+            fields,
+            scope: Scope::All,
+        }
+    }
+
     /// Whether everything matches.
     #[must_use]
     pub fn is_all(&self) -> bool {

@@ -26,7 +26,9 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key of these parts. The core group and the cluster scope are empty.
+    /// A key of these parts. The core group and the cluster scope are empty. Group and name have at
+    /// most [`NAME_BYTES_MAX`](crate::NAME_BYTES_MAX) bytes, resource and namespace
+    /// [`NAMESPACE_BYTES_MAX`](crate::NAMESPACE_BYTES_MAX); letters and digits are those of ASCII.
     ///
     /// # Errors
     ///

@@ -34,6 +34,22 @@ pub struct SearchField {
     pub sortable: bool,
 }
 
+impl SearchField {
+    /// A field with the values at one path, in which a match counts 1, and by which no query
+    /// filters or sorts.
+    #[must_use]
+    pub fn new(name: impl Into<String>, path: Path, kind: FieldKind) -> Self {
+        SearchField {
+            name: name.into(),
+            paths: vec![path],
+            kind,
+            weight: 1.0,
+            filterable: false,
+            sortable: false,
+        }
+    }
+}
+
 /// A kind of objects that the store indexes: an embedder writes it in Rust, the server reads it
 /// from a manifest.
 ///

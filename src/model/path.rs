@@ -26,7 +26,8 @@ pub const PATH_MATCHES_MAX: usize = 10_000;
 /// How much of a wrong path its error shows.
 const SHOWN_CHARS: usize = 128;
 
-/// A parsed path.
+/// A parsed path: `.spec.panels[*].title`. It has fields, list entries by place (`[0]`, `[-1]`),
+/// all entries (`[*]`) and those with a field of a value (`[?(@.type=="Ready")]`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Path {
     text: String,
@@ -59,6 +60,11 @@ pub struct PathError {
 
 impl Path {
     /// Reads a path; surrounding braces, as in `{.spec.title}`, are allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`] for a text that is no path, or has more than [`PATH_BYTES_MAX`] bytes or
+    /// [`PATH_STEPS_MAX`] steps: where, and what should be there.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         let mut reader = Reader { text, at: 0 };
         if text.len() > PATH_BYTES_MAX {
@@ -101,7 +107,7 @@ impl Path {
             .all(|step| matches!(step, Step::Field(_) | Step::Index(_)))
     }
 
-    /// The values the path leads to, in the order of the document.
+    /// The values the path leads to, in the order of the document; at most [`PATH_MATCHES_MAX`].
     pub fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![root];
         for step in &self.steps {

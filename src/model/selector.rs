@@ -18,6 +18,10 @@ pub const SELECTOR_BYTES_MAX: usize = 4096;
 const REQUIREMENTS_MAX: usize = 256;
 
 /// A conjunction of requirements on labels. The default matches everything.
+///
+/// It is read from a text, `"team=news,env in (dev,test),!old".parse()`, of at most
+/// [`SELECTOR_BYTES_MAX`] bytes and 256 requirements. As in Kubernetes, `!=` and `notin` also match
+/// objects without the label.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSelector {
     requirements: Vec<Requirement>,
@@ -60,7 +64,7 @@ pub struct SelectorError {
 }
 
 impl LabelSelector {
-    /// The selector of these requirements.
+    /// The selector of these requirements, whose texts are taken as they are.
     #[must_use]
     pub fn new(requirements: Vec<Requirement>) -> Self {
         LabelSelector { requirements }
@@ -144,6 +148,8 @@ impl fmt::Display for LabelSelector {
 impl FromStr for LabelSelector {
     type Err = SelectorError;
 
+    /// Reads a selector; the empty text matches everything. The error says at which byte the text
+    /// is wrong, and what was expected.
     fn from_str(text: &str) -> Result<Self, SelectorError> {
         if text.len() > SELECTOR_BYTES_MAX {
             let problem = format!("a selector has at most {SELECTOR_BYTES_MAX} bytes");

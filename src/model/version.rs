@@ -26,7 +26,7 @@ impl Version {
         self.0
     }
 
-    /// The version that follows this one.
+    /// The version that follows this one. No store lives to see the last.
     #[must_use]
     pub const fn next(self) -> Self {
         Version(self.0 + 1)
@@ -42,7 +42,8 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = String;
 
-    /// Reads a decimal number without sign or leading zeros, as Kubernetes clients require.
+    /// Reads a decimal number without sign or leading zeros, as Kubernetes clients require. The
+    /// error says so of any other text.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain =
             text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));

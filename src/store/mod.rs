@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::clock::Clock;
 use crate::disk::{Disk, Settings, Volume};
 use crate::feed::{Hub, RingLimits, Watch};
 use crate::model::{Collection, Epoch, Filter, Revision, Timestamp, Version};
@@ -32,7 +33,9 @@ pub use write::Write;
 
 /// A store of objects with their whole history. Cheap to clone; all clones are the same store.
 ///
-/// Writes are durable when they return. See the crate's page for an example.
+/// Writes are durable when they return. Every call may be made from any thread, and blocks it until
+/// it is done: an async program makes them where blocking is allowed. See the crate's page for an
+/// example, and [`Store::kind`] for objects of a Rust type.
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<Engine>,
@@ -47,6 +50,7 @@ struct Engine {
     retention: Arc<retention::Retention>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     object_bytes_max: usize,
+    clock: Arc<dyn Clock>,
 }
 
 /// How large a store is.
@@ -116,7 +120,7 @@ impl Store {
         let (writer, writing) = write::start(
             Arc::clone(&disk),
             Arc::clone(&hub),
-            options.clock,
+            Arc::clone(&options.clock),
             last_time,
         );
         let mut threads = vec![writing];
@@ -136,6 +140,7 @@ impl Store {
                 retention,
                 threads: Mutex::new(threads),
                 object_bytes_max: options.object_bytes_max,
+                clock: options.clock,
             }),
         })
     }
@@ -147,9 +152,12 @@ impl Store {
     ///
     /// [`Error::NotFound`], [`Error::AlreadyExists`], [`Error::VersionConflict`],
     /// [`Error::UidConflict`] when the state is not what the write demands: nothing has changed.
-    /// [`Error::Invalid`], [`Error::TooLarge`] for a write that breaks a rule.
-    /// [`Error::Busy`], [`Error::Unavailable`], [`Error::Uncertain`], [`Error::Closed`] as they
-    /// say.
+    /// [`Error::Invalid`], [`Error::TooLarge`] for a write that breaks a rule. [`Error::Busy`] when
+    /// [`NAMESPACE_JOBS_MAX`](crate::NAMESPACE_JOBS_MAX) jobs of the namespace wait,
+    /// [`QUEUE_JOBS_MAX`](crate::QUEUE_JOBS_MAX) of all, or
+    /// [`QUEUE_BYTES_MAX`](crate::QUEUE_BYTES_MAX) bytes of them. [`Error::Unavailable`] while
+    /// writes are refused, as [`Store::write_failure`] says, and [`Error::Closed`] after
+    /// [`Store::close`]: nothing has changed. After [`Error::Uncertain`] alone it may have.
     pub fn write(&self, write: Write) -> Result<Revision, Error> {
         let mut revisions = self.write_batch(vec![write])?;
         revisions.pop().ok_or(Error::Closed)
@@ -162,7 +170,8 @@ impl Store {
     /// # Errors
     ///
     /// As [`Store::write`], for the first write that fails. [`Error::TooLarge`] for more than
-    /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes.
+    /// [`BATCH_WRITES_MAX`](crate::BATCH_WRITES_MAX) writes or
+    /// [`BATCH_BYTES_MAX`](crate::BATCH_BYTES_MAX) bytes of several bodies.
     pub fn write_batch(&self, writes: Vec<Write>) -> Result<Vec<Revision>, Error> {
         self.commit(writes, write::BATCH)
     }
@@ -220,7 +229,8 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Future`] for a version that has not been written; otherwise as
-    /// [`Store::snapshot`].
+    /// [`Store::snapshot`]. For one that retention has passed in a collection, reads of that
+    /// collection answer [`Error::Gone`].
     pub fn snapshot_at(&self, version: Version) -> Result<Snapshot, Error> {
         self.check_written(version)?;
         Ok(Snapshot::new(Arc::clone(&self.engine.disk), version))
@@ -256,6 +266,11 @@ impl Store {
         }
         let (hub, disk) = (Arc::clone(&self.engine.hub), Arc::clone(&self.engine.disk));
         Ok(Watch::new(hub, disk, collection, filter, after))
+    }
+
+    /// What the clock of the store says.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.engine.clock.now()
     }
 
     /// The identity of this line of history.

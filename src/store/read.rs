@@ -18,7 +18,8 @@ use crate::options::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
 ///
 /// It is a number, not a transaction: reads from it stay exact while the store is written to, and
 /// all that keeping it costs is that retention leaves the objects of this state until its last
-/// clone is dropped; histories and the trash may become shorter. A snapshot of a version that retention has passed is answered with [`Error::Gone`].
+/// clone is dropped; histories and the trash may become shorter. Reads from a snapshot of a version
+/// that retention has passed answer [`Error::Gone`].
 #[derive(Clone)]
 pub struct Snapshot {
     disk: Arc<Disk>,
@@ -71,13 +72,13 @@ impl List {
     }
 }
 
-/// A part of an answer.
+/// A part of an answer. The entries are [`Revision`]s, or [`Object`](crate::Object)s of a type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<Next> {
+pub struct Page<Next, Entry = Revision> {
     /// The version at which the answer is true.
     pub version: Version,
     /// The entries. A page may hold fewer than asked for when their bodies are large.
-    pub items: Vec<Revision>,
+    pub items: Vec<Entry>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<Next>,
 }
@@ -98,6 +99,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
+    /// [`Error::Gone`] when retention has passed this version in the collection of the key;
     /// [`Error::Unavailable`] or [`Error::Corrupt`] when the tables cannot be read.
     pub fn get(&self, key: &Key) -> Result<Option<Revision>, Error> {
         let view = self.view(&key.collection())?;
@@ -124,7 +126,8 @@ impl Snapshot {
         newest.map_or(Ok(None), |slot| back_to(view, slot, self.version()))
     }
 
-    /// A page of the live objects of a collection, in key order.
+    /// A page of the live objects of a collection, in key order. It ends early once its bodies
+    /// have [`PAGE_BYTES_MAX`](crate::PAGE_BYTES_MAX) bytes.
     ///
     /// # Errors
     ///
@@ -133,8 +136,9 @@ impl Snapshot {
         self.page(list, true)
     }
 
-    /// A page of the revisions of a key, newest first, over deletions and re-creations. `before`
-    /// is the `next` of the page before.
+    /// A page of the revisions of a key, newest first, over deletions and re-creations. A limit of
+    /// zero, or above [`PAGE_ENTRIES_MAX`](crate::PAGE_ENTRIES_MAX), means that many; `before` is
+    /// the `next` of the page before. Where retention has removed the older ones, it ends.
     ///
     /// # Errors
     ///

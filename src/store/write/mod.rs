@@ -25,7 +25,14 @@ use crate::options::{BATCH_BYTES_MAX, BATCH_WRITES_MAX, LOAD_BYTES_MAX, LOAD_WRI
 pub(super) use queue::Queue;
 pub(super) use writer::start;
 
-/// One intended change of one object. Cheap to clone.
+/// One intended change of one object, for [`Store::write`](crate::Store::write) and
+/// [`Store::write_batch`](crate::Store::write_batch). All of its conditions must hold, or nothing
+/// changes.
+///
+/// A body is a JSON object of at most
+/// [`Options::object_bytes_max`](crate::Options::object_bytes_max) bytes. It is stored byte for
+/// byte; of `metadata` only what [`Metadata`](crate::Metadata) shows is read, and a name or
+/// namespace that stands there must be the key's. Cheap to clone.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Write {
@@ -57,18 +64,20 @@ impl Write {
         }
     }
 
-    /// Creates the object; fails if the key is live. The uid is the body's `metadata.uid`, or a
-    /// new one.
+    /// Creates the object; [`Error::AlreadyExists`] if the key is live. The uid is the body's
+    /// `metadata.uid`, or a new one.
     pub fn create(key: Key, body: Vec<u8>) -> Self {
         Write::new(key, Intent::Create(body.into()))
     }
 
-    /// Replaces the object; fails if the key is not live, or the body names another uid.
+    /// Replaces the object; [`Error::NotFound`] if the key is not live, [`Error::UidConflict`] if
+    /// the body names another uid.
     pub fn update(key: Key, body: Vec<u8>) -> Self {
         Write::new(key, Intent::Update(body.into()))
     }
 
-    /// Deletes the object; fails if the key is not live.
+    /// Deletes the object; [`Error::NotFound`] if the key is not live. Its history stays, and so
+    /// does its last body, in the trash.
     pub fn delete(key: Key) -> Self {
         Write::new(key, Intent::Delete)
     }
@@ -80,25 +89,26 @@ impl Write {
         }
     }
 
-    /// Only if the object is at this version.
+    /// Only if the object is at this version, else [`Error::VersionConflict`].
     pub fn if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);
         self
     }
 
-    /// Only if the object has this uid.
+    /// Only if the object has this uid, else [`Error::UidConflict`].
     pub fn if_uid(mut self, uid: impl Into<String>) -> Self {
         self.if_uid = Some(uid.into());
         self
     }
 
-    /// Only if another object is still at this version: what a decision to write was based on.
+    /// Only if another object is still at this version, else [`Error::VersionConflict`] names it:
+    /// what a decision to write was based on. One write has one guard; the last that is set holds.
     pub fn guard(mut self, key: Key, version: Version) -> Self {
         self.guard = Some((key, version));
         self
     }
 
-    /// Who writes.
+    /// Who writes. It is kept with the revision and not judged. Default: nobody, an empty name.
     pub fn author(mut self, author: Principal) -> Self {
         self.author = author;
         self
