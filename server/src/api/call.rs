@@ -71,10 +71,14 @@ pub(super) async fn read(api: Api, request: Request) -> Result<Call, Status> {
     })
 }
 
-/// Who the caller is by now. For the administrator nothing is read, and no thread is changed.
+/// Who the caller is by now. For the administrator nothing is read; the thread is changed only when
+/// users or folders have just changed.
 async fn admit(api: &Api, identity: &Identity) -> Result<Principal, Status> {
     if identity.proof.is_none() && identity.is_in(ADMINISTRATORS) {
         return Ok(Principal::new(&identity.user).administrator());
+    }
+    if let Some(state) = api.access().state_at_hand() {
+        return state.admit(identity).ok_or_else(Status::unauthorized);
     }
     let (api, identity) = (api.clone(), identity.clone());
     let admitted = tokio::task::spawn_blocking(move || api.admit(&identity));
