@@ -206,10 +206,13 @@ impl Snapshot {
             if !list.filter.scope.covers(&newest.header) {
                 continue;
             }
+            let judged = newest.header.version;
             let Some(slot) = back_to(&view, newest, self.version())? else {
                 continue;
             };
-            if slot.header.is_live() != live || !list.filter.matches(&slot.header) {
+            let is_seen =
+                || slot.header.version == judged || list.filter.scope.covers(&slot.header);
+            if slot.header.is_live() != live || !list.filter.selects(&slot.header) || !is_seen() {
                 continue;
             }
             if page.items.len() == list.limit || bytes >= PAGE_BYTES_MAX {

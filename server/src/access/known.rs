@@ -277,9 +277,10 @@ impl State {
     /// The account that a bearer token belongs to. It is found by its digest, which nobody can
     /// steer, and then compared as a whole.
     pub(crate) fn token(&self, token: &[u8]) -> Option<&Account> {
-        let account = self.by_hash.get(&TokenHash::of(token).to_string())?;
+        let shown = TokenHash::of(token);
+        let account = self.by_hash.get(&shown.to_string())?;
         let hash = TokenHash::parse(&account.secret)?;
-        (hash.is_of(token) && self.is_whole(account)).then_some(account)
+        (hash.is(&shown) && self.is_whole(account)).then_some(account)
     }
 
     /// Whether the user that a token speaks for is there.
