@@ -32,7 +32,8 @@ const HOMES: [(&[&str], &[&str]); 3] = [
             "tokio_rustls",
             "tonic",
         ],
-        &["server/", "benches/rivals/"],
+        // One bench asks the server in its own process.
+        &["server/", "benches/rivals/", "benches/benches/access.rs"],
     ),
 ];
 

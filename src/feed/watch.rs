@@ -106,6 +106,18 @@ impl Watch {
             }
     }
 
+    /// Whether everything committed has been handed out: [`try_next`](Watch::try_next) would answer
+    /// `None`. Reads nothing.
+    pub fn is_caught_up(&mut self) -> bool {
+        if !self.has_pending()
+            && let (Look::Nothing(head), _) = self.look()
+        {
+            (self.version, self.pending) = (head, None);
+            return true;
+        }
+        false
+    }
+
     fn has_pending(&self) -> bool {
         let pending = self.pending.as_ref();
         pending.is_some_and(|pending| !pending.events.is_empty())

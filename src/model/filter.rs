@@ -56,6 +56,11 @@ impl Filter {
     /// Whether an object with this header is chosen. Says nothing about whether it is live.
     #[must_use]
     pub fn matches(&self, header: &Header) -> bool {
+        self.selects(header) && self.scope.covers(header)
+    }
+
+    /// The same, of an object that is known to be covered.
+    pub(crate) fn selects(&self, header: &Header) -> bool {
         let fields = self.fields.iter().all(|test| {
             let value = match test.field {
                 ObjectField::Name => header.key.name(),
@@ -63,7 +68,7 @@ impl Filter {
             };
             (value == test.value) == test.equals
         });
-        fields && self.labels.matches(|key| header.label(key)) && self.scope.covers(header)
+        fields && self.labels.matches(|key| header.label(key))
     }
 
     /// The only name that can match, if the filter pins one.

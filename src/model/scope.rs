@@ -79,14 +79,26 @@ impl Scope {
     /// Whether an object with this key would be covered in this folder; the empty one is the root.
     #[must_use]
     pub fn covers_place(&self, key: &Key, folder: &str) -> bool {
+        if self.is_all() {
+            return true;
+        }
+        let (group, resource, namespace) = (key.group(), key.resource(), key.namespace());
+        // Most grants are for elsewhere, and to see that takes less than to look up a name.
         self.any(|grant| {
-            let reached = match &grant.reach {
-                Reach::All => true,
-                Reach::Folders(folders) => folders.contains(folder),
-                Reach::Names(names) => names.contains(key.name()),
-            };
-            reached && grant.fits(key.group(), key.resource(), Some(key.namespace()))
+            grant.fits(group, resource, Some(namespace))
+                && match &grant.reach {
+                    Reach::All => true,
+                    Reach::Folders(folders) => folders.contains(folder),
+                    Reach::Names(names) => names.contains(key.name()),
+                }
         })
+    }
+
+    /// Whether an older revision of an object is covered, when this is its newest one, which is.
+    #[must_use]
+    pub(crate) fn covers_past(&self, older: &Header, newest: &Header) -> bool {
+        let is_one_life = older.uid == newest.uid || self.covers_always(&newest.key);
+        is_one_life && self.covers(older)
     }
 
     /// Whether an object with this key is covered wherever it stands and stood. Of all others a

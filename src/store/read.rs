@@ -211,14 +211,14 @@ impl Snapshot {
             if !scope.covers(&newest.header) {
                 continue;
             }
-            let life = (!scope.covers_always(&newest.header.key)).then(|| newest.header.clone());
+            let judged = newest.header.clone();
             let Some(slot) = back_to(&view, newest, self.version())? else {
                 continue;
             };
-            if life.is_some_and(|life| life.uid != slot.header.uid) {
-                continue;
-            }
-            if slot.header.is_live() != live || !list.filter.matches(&slot.header) {
+            let is_seen = || {
+                slot.header.version == judged.version || scope.covers_past(&slot.header, &judged)
+            };
+            if slot.header.is_live() != live || !list.filter.selects(&slot.header) || !is_seen() {
                 continue;
             }
             if page.items.len() == list.limit || bytes >= PAGE_BYTES_MAX {

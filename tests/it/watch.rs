@@ -239,6 +239,11 @@ impl<'a> Reader<'a> {
             Style::Block => self.watch.next().unwrap_or(Err(Error::Closed)).map(Some),
             Style::Slow | Style::Resume => self.watch.next_timeout(Duration::from_millis(5)),
             Style::Poll => {
+                // Who is told that there is nothing must have missed nothing.
+                if self.watch.is_caught_up() {
+                    std::thread::yield_now();
+                    return Ok(None);
+                }
                 let event = self.watch.try_next();
                 if event == Ok(None) {
                     std::thread::yield_now();

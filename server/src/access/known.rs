@@ -98,6 +98,16 @@ impl Access {
         self.state_at(Version::ZERO)
     }
 
+    /// The rules as they are now, if nothing has happened since they were last asked for and nobody
+    /// is asking: for those who must not wait. `None` is no answer but a word to ask
+    /// [`Access::state`], where that may take its time.
+    pub(crate) fn state_at_hand(&self) -> Option<Arc<State>> {
+        let mut live = self.live.try_lock().ok()?;
+        let known = live.as_mut()?;
+        let is_fresh = known.watches.iter_mut().all(Watch::is_caught_up);
+        is_fresh.then(|| Arc::clone(&known.state))
+    }
+
     /// The rules as they are at this version or a later one.
     pub(crate) fn state_at(&self, version: Version) -> Result<Arc<State>, Error> {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
@@ -267,9 +277,10 @@ impl State {
     /// The account that a bearer token belongs to. It is found by its digest, which nobody can
     /// steer, and then compared as a whole.
     pub(crate) fn token(&self, token: &[u8]) -> Option<&Account> {
-        let account = self.by_hash.get(&TokenHash::of(token).to_string())?;
+        let shown = TokenHash::of(token);
+        let account = self.by_hash.get(&shown.to_string())?;
         let hash = TokenHash::parse(&account.secret)?;
-        (hash.is_of(token) && self.is_whole(account)).then_some(account)
+        (hash.is(&shown) && self.is_whole(account)).then_some(account)
     }
 
     /// Whether the user that a token speaks for is there.

@@ -71,11 +71,18 @@ fn identity(state: &State, account: &Account, how: How) -> Identity {
     Identity::proven(user, groups, how, account.proof())
 }
 
+fn owner(state: &State, token: &[u8]) -> Option<Identity> {
+    let account = state.token(token);
+    account.map(|account| identity(state, account, How::Token))
+}
+
 impl Logins for Desk {
+    fn at_hand(&self, token: &[u8]) -> Option<Identity> {
+        owner(&*self.access.state_at_hand()?, token)
+    }
+
     fn of_token(&self, token: &[u8]) -> Result<Option<Identity>, String> {
-        let state = self.state()?;
-        let account = state.token(token);
-        Ok(account.map(|account| identity(&state, account, How::Token)))
+        Ok(owner(&*self.state()?, token))
     }
 
     fn remembered(&self, user: &str, password: &[u8]) -> Result<Option<Identity>, String> {

@@ -5,7 +5,7 @@
 //! | --- | --- | --- |
 //! | POST | a password is made if none is given; `""` is none | the token is made |
 //! | GET | without secrets | the same |
-//! | PUT of one | its places | its places |
+//! | PUT of one | its places; 409 if it names a `resourceVersion` that is not the newest | the same |
 //! | PUT of `NAME/password` | a new password | |
 //! | DELETE of one | with the tokens that speak for it | |
 //!
@@ -153,7 +153,9 @@ fn password(body: &Value) -> Result<(String, Made), Cause> {
 fn update(call: &Call, row: Row, name: &str) -> Result<Answer, Status> {
     let body = read_object(&call.body)?.value;
     let (user, places) = spec_of(row, &body).map_err(|cause| invalid(row, name, cause))?;
-    change(call, row, name, |account| {
+    let known = body.pointer("/metadata/resourceVersion");
+    let known = known.filter(|version| !version.is_null());
+    change(call, row, name, known, |account| {
         if account.user != user {
             let why = "a token cannot be given to another user";
             return Err(Cause::invalid("spec.user", &json!(user), why));
@@ -169,7 +171,7 @@ pub(super) fn passwd(call: &Call, user: &str) -> Result<Answer, Status> {
     find(call, Row::User, user)?;
     let body = read_object(&call.body)?.value;
     let (secret, made) = password(&body).map_err(|cause| invalid(Row::User, user, cause))?;
-    let answer = change(call, Row::User, user, |account| {
+    let answer = change(call, Row::User, user, None, |account| {
         account.secret = secret;
         Ok(())
     })?;
@@ -179,14 +181,19 @@ pub(super) fn passwd(call: &Call, user: &str) -> Result<Answer, Status> {
     })
 }
 
+/// Changes a row; only if it is at the version that the caller knows, if it names one.
 fn change(
     call: &Call,
     row: Row,
     name: &str,
+    known: Option<&Value>,
     change: impl FnOnce(&mut Account) -> Result<(), Cause>,
 ) -> Result<Answer, Status> {
     let _turn = call.turn_alone()?;
     let found = find(call, row, name)?;
+    if known.is_some_and(|known| *known != json!(found.version().to_string())) {
+        return Err(Status::named(Reason::Conflict, GROUP, row.resource(), name));
+    }
     let account = Account::read(row, &found);
     let mut account = account.ok_or_else(|| Status::internal("the row cannot be read"))?;
     change(&mut account).map_err(|cause| invalid(row, name, cause))?;

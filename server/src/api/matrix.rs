@@ -1,7 +1,8 @@
 //! The access matrix: every route, method, kind of caller and object, and what is answered.
 //!
 //! Catches a road that forgets to ask, and one that tells a hidden object from a missing one. The
-//! match over the routes has no wildcard, so a route that is not listed here does not build.
+//! match over the routes has no wildcard, so a route that is not listed here does not build; one
+//! that is listed and not asked for fails a test.
 
 mod past;
 
@@ -248,6 +249,50 @@ fn target(group: &str, resource: &str, namespace: Option<&str>, name: Option<&st
     })
 }
 
+/// Writes the sorts of routes and the match over them from the same lines, so that neither lacks one
+/// that the other has.
+macro_rules! sorts {
+    ($($sort:pat,)*) => {
+        const SORTS: &[&str] = &[$(stringify!($sort)),*];
+
+        /// What sort of route this is. There is no wildcard: a new route does not build until it is
+        /// here, and `every_sort_of_route_is_asked_for` fails until it is in [`all_routes`].
+        fn sort(route: &Route) -> &'static str {
+            match route {
+                $($sort => stringify!($sort),)*
+            }
+        }
+    };
+}
+
+sorts! {
+    Route::CoreVersions,
+    Route::Groups,
+    Route::Group(_),
+    Route::Resources { .. },
+    Route::OpenApi,
+    Route::OpenApiOf { .. },
+    Route::Resource(Target { namespace: Some(_), name: Some(_), .. }),
+    Route::Resource(Target { namespace: Some(_), name: None, .. }),
+    Route::Resource(Target { namespace: None, name: Some(_), .. }),
+    Route::Resource(Target { namespace: None, name: None, .. }),
+    Route::Search { .. },
+    Route::Index,
+    Route::IndexRebuild,
+    Route::Check,
+    Route::Compact,
+    Route::History { .. },
+    Route::Backup,
+    Route::Accounts { row: Row::User, name: None },
+    Route::Accounts { row: Row::User, name: Some(_) },
+    Route::Accounts { row: Row::Token, name: None },
+    Route::Accounts { row: Row::Token, name: Some(_) },
+    Route::Password { .. },
+    Route::Review(Review::Access),
+    Route::Review(Review::Subject),
+    Route::Metrics,
+}
+
 /// Every route that there is; the objects of one are filled in later.
 fn all_routes() -> Vec<Route> {
     let dashboards = "dashboard.grafana.app";
@@ -293,6 +338,10 @@ fn all_routes() -> Vec<Route> {
         },
         Route::Accounts {
             row: Row::User,
+            name: Some(own("?")),
+        },
+        Route::Accounts {
+            row: Row::Token,
             name: Some(own("?")),
         },
         Route::Password { user: own("?") },
@@ -516,6 +565,21 @@ fn of_dashboards(
         // The version in the body is an old one.
         (&Method::PUT, _) => &[409],
         _ => &[200],
+    }
+}
+
+#[test]
+fn every_sort_of_route_is_asked_for() {
+    let routes = all_routes();
+    for wanted in SORTS {
+        let is_there = routes.iter().any(|route| sort(route) == *wanted);
+        assert!(is_there, "all_routes() lacks {wanted}");
+    }
+    // What is asked for by its path must come to the route that is meant.
+    for route in &routes {
+        let parsed = Route::parse(&path(route, Object::Own));
+        let parsed = parsed.as_ref().map(sort);
+        assert_eq!(parsed, Some(sort(route)), "{route:?}");
     }
 }
 

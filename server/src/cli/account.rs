@@ -23,6 +23,8 @@ const TOKENS: &str = "/apis/access.annals.dev/v1/tokens";
 pub(super) enum User {
     /// Let somebody in, with a password
     Add(Add),
+    /// Give a user a place more, or another role in a place
+    Grant(Grant),
     /// Print who is let in, and where
     List(List),
     /// Let a user in no more: its tokens and open watches end, too
@@ -75,6 +77,19 @@ pub(super) struct Add {
     place: Place,
     #[command(flatten)]
     secret: Secret,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Flags)]
+pub(super) struct Grant {
+    /// The name
+    name: String,
+    #[command(flatten)]
+    place: Place,
+    /// Take away all places that the user had; without a role, nothing is left
+    #[arg(long)]
+    only: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -142,6 +157,7 @@ pub(super) async fn user(command: User) -> Result<Exit, Failure> {
             let made = client.post(&Path::new(USERS), Some(&body)).await?;
             secret(&made, "password", &format!("user {} added", args.name))
         }
+        User::Grant(args) => grant(args).await,
         User::List(args) => list(args, USERS).await,
         User::Remove(args) => remove(args, USERS, "user").await,
         User::Passwd(args) => {
@@ -305,6 +321,47 @@ fn places(places: Option<&Value>) -> String {
     words.join("; ")
 }
 
+/// Writes the places of a user anew. If somebody else does so meanwhile, the server refuses.
+async fn grant(args: Grant) -> Result<Exit, Failure> {
+    let given = args.place.value();
+    if given == json!([]) && !args.only {
+        let why = "expected --role, or --only to take all places away";
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let client = args.server.client()?;
+    let path = Path::new(USERS).part(&args.name);
+    let user = client.get(&path).await?;
+    let had = user.pointer("/spec/places").filter(|_| !args.only);
+    let body = json!({
+        "metadata": {
+            "name": args.name,
+            "resourceVersion": user.pointer("/metadata/resourceVersion"),
+        },
+        "spec": {"places": with_place(had, &given)},
+    });
+    let changed = client.put(&path, &body).await?;
+    let may = places(changed.pointer("/spec/places"));
+    eprintln!("{} is now {}", print::clean(&args.name), print::clean(&may));
+    Ok(Exit::Done)
+}
+
+/// These places and those that are given, each of which stands for one in the same namespace and
+/// folders.
+fn with_place(had: Option<&Value>, given: &Value) -> Vec<Value> {
+    let list = |places: &Value| places.as_array().cloned().unwrap_or_default();
+    let at = |place: &Value| {
+        let mut folders = list(&place["folders"]);
+        folders.sort_by_key(Value::to_string);
+        (place["namespace"].clone(), folders)
+    };
+    let given = list(given);
+    let is_new = |place: &Value| given.iter().all(|other| at(other) != at(place));
+    let mut places = had.map(list).unwrap_or_default();
+    places.retain(is_new);
+    places.extend(given);
+    places
+}
+
 /// A kubeconfig like the caller's own, with a new token of the user.
 async fn kubeconfig(args: &One) -> Result<Exit, Failure> {
     let path = args.server.kubeconfig()?;
@@ -330,7 +387,8 @@ async fn kubeconfig(args: &One) -> Result<Exit, Failure> {
 
 #[cfg(test)]
 mod tests {
-    //! Catches a password that is cut or keeps its line end, and a place told wrongly.
+    //! Catches a password that is cut or keeps its line end, a place told wrongly, and a grant that
+    //! loses a place or leaves an old role beside the new one.
     use super::*;
 
     #[test]
@@ -350,6 +408,40 @@ mod tests {
         }
         let long = "x".repeat(limits::PASSWORD_BYTES + 1);
         assert_eq!(line_of(long.as_bytes()).unwrap(), long);
+    }
+
+    #[test]
+    fn a_place_is_added_or_takes_the_place_of_its_like() {
+        let place = |role: &str, folders: &[&str]| match folders {
+            [] => json!({"role": role, "namespace": "a"}),
+            _ => json!({"role": role, "namespace": "a", "folders": folders}),
+        };
+        let everywhere = json!({"role": "viewer"});
+        let (whole, part) = (place("viewer", &[]), place("viewer", &["f", "g"]));
+        let had = json!([everywhere, whole, part]);
+        for (given, expected) in [
+            (json!([]), json!([everywhere, whole, part])),
+            (json!([whole]), json!([everywhere, part, whole])),
+            (
+                json!([place("editor", &[])]),
+                json!([everywhere, part, place("editor", &[])]),
+            ),
+            (
+                json!([place("editor", &["g", "f"])]),
+                json!([everywhere, whole, place("editor", &["g", "f"])]),
+            ),
+            (
+                json!([place("editor", &["f"])]),
+                json!([everywhere, whole, part, place("editor", &["f"])]),
+            ),
+            (
+                json!([{"role": "admin"}]),
+                json!([whole, part, {"role": "admin"}]),
+            ),
+        ] {
+            assert_eq!(json!(with_place(Some(&had), &given)), expected, "{given}");
+            assert_eq!(json!(with_place(None, &given)), given);
+        }
     }
 
     #[test]

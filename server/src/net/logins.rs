@@ -4,7 +4,11 @@ use super::Identity;
 
 /// Keeps secrets and their owners. An error says why nobody can be told at the moment.
 pub trait Logins: Send + Sync {
-    /// The owner of a bearer token. Quick.
+    /// The owner of a bearer token, if that can be told without a wait. `None` is no answer but a
+    /// word to ask [`Logins::of_token`]. Must not block.
+    fn at_hand(&self, token: &[u8]) -> Option<Identity>;
+
+    /// The owner of a bearer token. Quick, but may read the store.
     ///
     /// # Errors
     /// When the owners cannot be read.

@@ -30,7 +30,12 @@ impl TokenHash {
     /// Whether `token` has this hash. Takes the same time wherever the two differ.
     #[must_use]
     pub fn is_of(&self, token: &[u8]) -> bool {
-        let other = Self::of(token);
+        self.is(&Self::of(token))
+    }
+
+    /// Whether the two are one. Takes the same time wherever they differ.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
         let difference = self
             .0
             .iter()
@@ -42,7 +47,11 @@ impl TokenHash {
 
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // One write, as this is done for each request.
+        let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let text: String = digits.map(digit).collect();
+        f.write_str(&text)
     }
 }
 

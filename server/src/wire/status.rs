@@ -202,6 +202,7 @@ impl Status {
     pub fn named(reason: Reason, group: &str, resource: &str, name: &str) -> Self {
         let why = match reason {
             Reason::AlreadyExists => "already exists",
+            Reason::Conflict => MODIFIED,
             _ => "not found",
         };
         let details = Details {

@@ -199,6 +199,30 @@ async fn users_and_tokens_come_in_until_they_are_sent_away() {
     let refused = shell.run("annals user list --kubeconfig ann").await;
     assert_eq!(refused.code, 6, "{refused:?}");
 
+    // A place more, another role in it, and none but one; what it was is not written over.
+    let (proof, hidden) = (bearer(&token), format!("{DASHBOARDS}/secret"));
+    assert_eq!(get(Some(&proof), &hidden).await.status, 404);
+    let grant = "annals user grant ann -n default";
+    let stale = line(&shell, "annals user list -o json").await;
+    shell.ok(&format!("{grant} --folder h --role viewer")).await;
+    assert_eq!(get(Some(&proof), &hidden).await.status, 200);
+    shell.ok(&format!("{grant} --folder h --role editor")).await;
+    let list = shell.ok("annals user list").await;
+    assert!(
+        list.contains("viewer in default below f; editor in default below h"),
+        "{list}"
+    );
+    let stale: Value = serde_json::from_str(&stale).unwrap();
+    let admin = Admin::of(&server);
+    let path = "/apis/access.annals.dev/v1/users/ann";
+    let put = admin.ask(Method::PUT, path, Some(stale["items"][0].clone()));
+    assert_eq!(put.await.status, 409);
+    let wrong = shell.fails("annals user grant ann").await;
+    assert!(wrong.contains("expected --role"), "{wrong}");
+    let only = format!("{grant} --folder f --role viewer --only");
+    shell.ok(&only).await;
+    assert_eq!(get(Some(&proof), &hidden).await.status, 404);
+
     // A new password ends the old one, and what was opened with it.
     let proof = basic("ann", &password);
     let mut watch = Stream::open(&server, &proof, DASHBOARDS).await;

@@ -148,3 +148,33 @@ fn an_administrator_by_row_is_one_only_as_long_as_the_row_says_so() {
     assert!(admit(&direct).is_some_and(|who| !who.is_administrator()));
     assert!(admit(&spoken).is_none());
 }
+
+/// What is at hand is asked for without a wait, and so by nobody who would follow the store: it must
+/// be gone, not old, once a row has changed.
+#[test]
+fn what_is_at_hand_is_never_old() {
+    let site = site();
+    let has_ann = |state: &State| state.user("ann").is_some();
+    assert!(site.access.state_at_hand().is_none(), "nobody has read it");
+    site.create(&account(Row::User, "ann", None, &[]));
+    site.access.state().unwrap();
+    for changes in 0..3 {
+        let deadline = Instant::now() + PATIENCE;
+        match changes {
+            0 => site.delete(Row::User, "ann"),
+            1 => drop(site.create(&account(Row::Token, "bot", None, &[]))),
+            _ => drop(site.folder("f", "", true)),
+        }
+        while site.access.state_at_hand().is_some() {
+            assert!(Instant::now() < deadline, "old rules stay at hand");
+        }
+        assert!(!has_ann(&site.access.state().unwrap()));
+        assert!(!has_ann(&site.access.state_at_hand().unwrap()));
+    }
+    // What is no rule leaves them there.
+    let key = Key::new("g", "things", "a", "x").unwrap();
+    let write = Write::create(key, br#"{"metadata":{}}"#.to_vec());
+    let version = site.store.write(write).unwrap().version();
+    site.access.state_at(version).unwrap();
+    assert!(site.access.state_at_hand().is_some());
+}
