@@ -10,6 +10,11 @@
 //! Basic    remembered as right -> in; too many failures -> 429; else checked, few at a time
 //! none     the client certificate, or nobody
 //! ```
+//!
+//! A client may go away at any moment, and hyper drops the future of its request then. So what must
+//! not be lost does not live in that future: a check of a password holds its permit on its own
+//! thread, where it is counted, and a request that is written down runs in a task of its own until
+//! there is an answer. The body of the answer stays with the connection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +25,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::audit::{Audit, Entry, Written};
 use super::impersonate::impersonate;
 use super::refusal::{too_many, unauthorized};
-use super::throttle::Throttle;
+use super::throttle::{Throttle, name_of};
 use super::{AuditId, Identity, Logins, Peer, TokenHash, refuse};
 use crate::limits;
 
@@ -37,6 +42,8 @@ pub const PUBLIC_PATHS: [&str; 4] = ["/livez", "/readyz", "/healthz", "/version"
 const TOKEN_BYTES_MAX: usize = limits::TOKEN_BYTES;
 /// How long a password waits for its turn to be checked.
 const TURN_TIME_MAX: Duration = Duration::from_secs(5);
+/// How many requests wait for that.
+const TURNS_MAX: usize = 1_024;
 
 /// The tokens that are known, and whose they are; and who knows the others. Cheap to clone.
 #[derive(Clone)]
@@ -45,6 +52,7 @@ pub struct Gate {
     logins: Option<Arc<dyn Logins>>,
     throttle: Arc<Throttle>,
     checks: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     audit: Option<Audit>,
 }
 
@@ -80,6 +88,7 @@ impl Gate {
             logins: None,
             throttle: Arc::default(),
             checks: Arc::new(Semaphore::new(limits::PASSWORD_CHECKS)),
+            turns: Arc::new(Semaphore::new(TURNS_MAX)),
             audit: None,
         }
     }
@@ -119,28 +128,17 @@ impl Gate {
         let Some(shown) = shown(headers)? else {
             return Ok(peer.and_then(|peer| peer.identity.clone()));
         };
-        let address = peer.map_or_else(String::new, |peer| format!("at {}", peer.address.ip()));
-        let (found, user) = match shown {
-            Shown::Token(token) => (self.of_token(token).await?, None),
-            Shown::Password(user, password) => {
-                let name = format!("as {user}");
-                let names = [&address, &name];
-                (self.of_password(&user, password, names).await?, Some(name))
+        let (user, password) = match shown {
+            // Not counted: nobody guesses a token, and clients ask again after 429.
+            Shown::Token(token) => {
+                let found = self.of_token(token).await?;
+                return found.map(Some).ok_or(Rejected::Wrong);
             }
+            Shown::Password(user, password) => (user, password),
         };
-        if found.is_some() {
-            return Ok(found);
-        }
-        let now = Instant::now();
-        let names = [Some(&address), user.as_ref()];
-        let waits = names.into_iter().flatten();
-        let wait = waits.map(|name| self.throttle.fail(name, now)).max();
-        sleep(wait.unwrap_or_default()).await;
-        let seconds = |left: Duration| left.as_secs().max(1);
-        Err(match self.throttle.wait(&address, now) {
-            Some(left) => Rejected::TooMany(seconds(left)),
-            None => Rejected::Wrong,
-        })
+        let address = peer.map_or_else(String::new, |peer| name_of(peer.address.ip()));
+        let names = [address, format!("as {user}")];
+        self.of_password(user, password, names).await.map(Some)
     }
 
     async fn of_token(&self, token: Vec<u8>) -> Result<Option<Identity>, Rejected> {
@@ -158,35 +156,72 @@ impl Gate {
         blocking(move || logins.of_token(&token)).await
     }
 
-    /// Checks a password, unless it was found right before, or one of these names has failed too
-    /// often.
+    /// Checks a password, unless it was found right before, or one of these names, the address
+    /// first, has failed too often.
     async fn of_password(
         &self,
-        user: &str,
+        user: String,
         password: Vec<u8>,
-        names: [&String; 2],
-    ) -> Result<Option<Identity>, Rejected> {
+        names: [String; 2],
+    ) -> Result<Identity, Rejected> {
         let Some(logins) = &self.logins else {
-            return Ok(None);
+            return Err(Rejected::Wrong);
         };
-        let (quick, user) = (Arc::clone(logins), user.to_owned());
+        let (quick, slow) = (Arc::clone(logins), Arc::clone(logins));
         let (known, word) = (user.clone(), password.clone());
-        let found = blocking(move || quick.remembered(&known, &word)).await?;
-        if found.is_some() {
+        if let Some(found) = blocking(move || quick.remembered(&known, &word)).await? {
             return Ok(found);
         }
+        self.listens_to(&names)?;
+        let check = self.turn().await?;
+        // Others may have failed while this one waited.
+        self.listens_to(&names)?;
         let now = Instant::now();
-        let waits = names.into_iter();
-        if let Some(left) = waits.filter_map(|name| self.throttle.wait(name, now)).max() {
-            return Err(Rejected::TooMany(left.as_secs().max(1)));
+        let wait = names.iter().map(|name| self.throttle.fail(name, now)).max();
+        let (throttle, counted) = (Arc::clone(&self.throttle), names.clone());
+        let found = blocking(move || {
+            // Held until the work is done, whoever waits for it.
+            let _check = check;
+            let found = slow.of_password(&user, &password);
+            if !matches!(found, Ok(None)) {
+                counted.iter().for_each(|name| throttle.forgive(name));
+            }
+            found
+        });
+        if let Some(found) = found.await? {
+            return Ok(found);
         }
-        let turn = timeout(TURN_TIME_MAX, self.checks.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
+        sleep(wait.unwrap_or_default()).await;
+        let [address, _] = names;
+        Err(match self.throttle.wait(&address, now) {
+            Some(left) => too_often(left),
+            None => Rejected::Wrong,
+        })
+    }
+
+    fn listens_to(&self, names: &[String]) -> Result<(), Rejected> {
+        let now = Instant::now();
+        let waits = names
+            .iter()
+            .filter_map(|name| self.throttle.wait(name, now));
+        waits.max().map_or(Ok(()), |left| Err(too_often(left)))
+    }
+
+    /// Waits for the right to check a password.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, Rejected> {
+        let Ok(_place) = self.turns.try_acquire() else {
             return Err(Rejected::TooMany(1));
         };
-        let slow = Arc::clone(logins);
-        blocking(move || slow.of_password(&user, &password)).await
+        let check = Arc::clone(&self.checks).acquire_owned();
+        match timeout(TURN_TIME_MAX, check).await {
+            Ok(Ok(check)) => Ok(check),
+            _ => Err(Rejected::TooMany(1)),
+        }
     }
+}
+
+fn too_often(left: Duration) -> Rejected {
+    Rejected::TooMany(left.as_secs().max(1))
 }
 
 /// Rows may have to be read, and passwords take their time.
@@ -209,6 +244,16 @@ pub(super) async fn authenticate(
     let Some(audit) = gate.audit.clone() else {
         return enter(&gate, request, next, &mut None).await;
     };
+    // A write goes on when its client goes away, and so must what is written down about it.
+    let noted = tokio::spawn(note(gate, audit, request, next));
+    noted.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not answered");
+        let message = "the server failed while it handled the request";
+        refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    })
+}
+
+async fn note(gate: Gate, audit: Audit, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let id = request.extensions().get::<AuditId>().map(|id| id.0);
     let from = request.extensions().get::<Peer>().map(|peer| peer.address);
@@ -296,8 +341,18 @@ fn basic(value: &[u8]) -> Option<Shown> {
 
 #[cfg(test)]
 mod tests {
-    //! Catches a false proof that passes, or one that falls back to the certificate.
+    //! Catches a false proof that passes, or one that falls back to the certificate; and a client
+    //! that goes away and so guesses without being counted, or writes without being written down.
+    use std::sync::{Condvar, Mutex};
+
+    use axum::Router;
+    use axum::body::Body;
     use axum::http::HeaderValue;
+    use axum::response::IntoResponse as _;
+    use axum::routing::patch;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -418,6 +473,140 @@ mod tests {
         }
         assert_eq!(ask(&pair("bob:x"), there).await, Err(Rejected::Wrong));
         assert!(ask("Bearer four", here).await.is_ok());
+        // 429 would be asked again by clients, for ever.
+        assert_eq!(ask("Bearer five", here).await, Err(Rejected::Wrong));
+    }
+
+    #[tokio::test]
+    async fn wrong_tokens_are_answered_and_not_counted() {
+        let gate = Gate::new(Vec::new()).with_logins(Arc::new(Book));
+        let address = "127.0.0.1:1".parse().unwrap();
+        let peer = Peer {
+            address,
+            identity: None,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::AUTHORIZATION,
+            HeaderValue::from_static("Bearer five"),
+        );
+        for _ in 0..2 * limits::LOGIN_FAILURES {
+            let found = gate.identify(&headers, Some(&peer)).await;
+            assert_eq!(found, Err(Rejected::Wrong));
+        }
+        assert_eq!(gate.throttle.failures("at 127.0.0.1"), 0);
+    }
+
+    /// Checks passwords when it is told to; `ann` is right.
+    #[derive(Default)]
+    struct Held {
+        begun: Notify,
+        is_let_go: Mutex<bool>,
+        go: Condvar,
+    }
+
+    impl Logins for Held {
+        fn of_token(&self, _: &[u8]) -> Result<Option<Identity>, String> {
+            Ok(None)
+        }
+
+        fn remembered(&self, _: &str, _: &[u8]) -> Result<Option<Identity>, String> {
+            Ok(None)
+        }
+
+        fn of_password(&self, user: &str, _: &[u8]) -> Result<Option<Identity>, String> {
+            self.begun.notify_one();
+            let mut is_let_go = self.is_let_go.lock().unwrap();
+            while !*is_let_go {
+                is_let_go = self.go.wait(is_let_go).unwrap();
+            }
+            Ok((user == "ann").then(|| Identity::of_token(user, &[])))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_that_nobody_waits_for_keeps_its_turn_and_counts() {
+        for (user, failures) in [("ann", 0), ("bob", 1)] {
+            let held = Arc::new(Held::default());
+            let gate = Gate::new(Vec::new()).with_logins(Arc::clone(&held) as Arc<dyn Logins>);
+            let (asked, proof) = (gate.clone(), pair(&format!("{user}:x")));
+            let asked = tokio::spawn(async move {
+                let mut headers = HeaderMap::new();
+                let proof = HeaderValue::from_str(&proof).unwrap();
+                headers.insert(header::AUTHORIZATION, proof);
+                asked.identify(&headers, None).await
+            });
+            held.begun.notified().await;
+            asked.abort();
+            assert!(asked.await.unwrap_err().is_cancelled());
+            let free = gate.checks.available_permits();
+            *held.is_let_go.lock().unwrap() = true;
+            held.go.notify_all();
+            assert_eq!(free, limits::PASSWORD_CHECKS - 1);
+            let all = limits::PASSWORD_CHECKS as u32;
+            drop(gate.checks.acquire_many(all).await.unwrap());
+            let name = format!("as {user}");
+            assert_eq!(gate.throttle.failures(&name), failures, "{user}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waited_while_others_failed_is_not_listened_to() {
+        let slow = Arc::new(Slow::default());
+        let gate = Gate::new(Vec::new()).with_logins(slow as Arc<dyn Logins>);
+        let all = limits::PASSWORD_CHECKS as u32;
+        let busy = gate.checks.acquire_many(all).await.unwrap();
+        let waiting = gate.clone();
+        let asked = tokio::spawn(async move {
+            let names = ["at x".to_owned(), "as ann".to_owned()];
+            let password = b"x".to_vec();
+            waiting.of_password("ann".to_owned(), password, names).await
+        });
+        while gate.turns.available_permits() == TURNS_MAX {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..limits::LOGIN_FAILURES {
+            gate.throttle.fail("as ann", Instant::now());
+        }
+        drop(busy);
+        let found = asked.await.unwrap();
+        assert!(matches!(found, Err(Rejected::TooMany(1..))), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_written_down_when_its_client_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.log");
+        let gate = Gate::new(vec![(
+            TokenHash::of(b"one"),
+            Identity::of_token("ann", &[]),
+        )])
+        .with_audit(Audit::to_file(&path).unwrap());
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begins, goes) = (Arc::clone(&begun), Arc::clone(&go));
+        let write = async move || {
+            begins.notify_one();
+            goes.notified().await;
+            let mut response = StatusCode::OK.into_response();
+            response.extensions_mut().insert(Written(7));
+            response
+        };
+        let app = super::super::door(Router::new().route("/x", patch(write)), gate);
+        let request = axum::http::Request::patch("/x").header("authorization", "Bearer one");
+        let request = request.body(Body::empty()).unwrap();
+        let asked = tokio::spawn(TowerToHyperService::new(app).call(request));
+        begun.notified().await;
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        go.notify_one();
+        let written = timeout(Duration::from_secs(10), async {
+            while std::fs::read_to_string(&path).unwrap().is_empty() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(written.await.is_ok(), "no line");
+        let line = std::fs::read_to_string(&path).unwrap();
+        assert!(line.contains(r#""version":"7""#), "{line}");
     }
 
     /// Checks a password for as long as it is told to, and counts.
