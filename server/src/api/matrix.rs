@@ -4,6 +4,7 @@
 //! match over the routes has no wildcard, so a route that is not listed here does not build; one
 //! that is listed and not asked for fails a test.
 
+mod late;
 mod past;
 
 use axum::body::Body;
