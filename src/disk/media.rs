@@ -370,6 +370,20 @@ mod tests {
         assert_eq!((bytes[11], bytes[14], bytes[55], bytes[65]), (4, 5, 2, 3));
     }
 
+    /// Would catch the pages of a large commit that all wait for its end.
+    #[test]
+    #[cfg(not(feature = "canary"))]
+    fn what_is_written_is_synced_in_portions() {
+        let file = FileMedia::new(tempfile::tempfile().unwrap());
+        let media: Arc<dyn Media> = Arc::new(file);
+        let backend = Backend::new(&media, &Arc::default());
+        let page = vec![7; 4096];
+        for at in 0..3 * UNSYNCED_BYTES_MAX / 4096 {
+            backend.write(at * 4096, &page).unwrap();
+            assert!(backend.unsynced.load(Ordering::Relaxed) < UNSYNCED_BYTES_MAX);
+        }
+    }
+
     #[test]
     fn many_ranges_are_joined_and_none_is_lost() {
         let mut unsynced = Unsynced::default();

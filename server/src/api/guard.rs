@@ -56,7 +56,7 @@ impl Call {
     /// A turn to write objects of this kind. A dry run commits nothing, so it keeps nobody out.
     pub(super) fn turn(&self, of: &Subject<'_>) -> Result<Turn<'_>, Status> {
         let order = &self.api.shared.order;
-        if of.is_folder() && self.query.get("dryRun").is_none() {
+        if of.is_folder() && !self.query.is_dry_run() {
             return self.turn_alone();
         }
         let _guard = order.read().unwrap_or_else(PoisonError::into_inner);

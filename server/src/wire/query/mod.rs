@@ -130,6 +130,12 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Whether a write is a dry run, or asks for one in a way that is refused: an empty value is none,
+    /// as in [`Query::write`].
+    pub fn is_dry_run(&self) -> bool {
+        self.all("dryRun").any(|value| !value.is_empty())
+    }
+
     /// All values of a parameter.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0

@@ -269,3 +269,22 @@ proptest! {
         prop_assert_eq!(&selector[0].value, &name);
     }
 }
+
+/// Would catch a write that is taken for a dry run where it is judged, and written.
+#[test]
+fn what_is_no_dry_run_in_one_place_is_none_in_the_other() {
+    for text in [
+        "",
+        "dryRun=",
+        "dryRun=&dryRun=",
+        "dryRun=All",
+        "dryRun=&dryRun=All",
+        "dryRun=some",
+    ] {
+        let query = Query::parse(text).unwrap();
+        let written = query
+            .write("CreateOptions")
+            .is_ok_and(|query| !query.dry_run);
+        assert_eq!(written, !query.is_dry_run(), "{text}");
+    }
+}
